@@ -1,0 +1,63 @@
+/* The interface between the driver (convert.c) and an output format.
+ *
+ * The driver allocates `state_size` zeroed bytes, calls begin, rows for every batch, end, and
+ * exactly once done: also after a failed begin. A writer formats into the sink it is given; it
+ * never opens, flushes or closes a file, never sorts the trace, never sees the trace's bytes. */
+#ifndef ETLHEAP_CONVERTERS_WRITER_H
+#define ETLHEAP_CONVERTERS_WRITER_H
+
+#include "base/error.h"
+#include "io/sink.h"
+#include "model/event.h"
+#include "model/info.h"
+#include "model/model.h"
+#include "model/stats.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* An option of the command line. Common options (options.c) and a writer's own share this form,
+ * from which parsing and --help are made. */
+struct option_spec {
+    const char *name;     /* long name without dashes: "columns" */
+    char letter;          /* 'o', or 0 */
+    const char *argument; /* NULL: a switch; "LIST"; "[=LEVEL]": optional, only with '=' */
+    const char *help;     /* one line, no full stop */
+    int id;               /* what `set` switches on */
+};
+
+struct writer_context {
+    const struct eh_info *info;
+    const struct eh_model *model;
+    struct out *out;
+    void (*warn)(void *context, const char *text); /* one line to the user, without a prefix */
+    void *warn_context;
+    const char *tool; /* "etl2csv 0.1.0" */
+};
+
+struct writer {
+    const char *command; /* "etl2csv" */
+    const char *summary; /* one line for --help: what it makes */
+    const char *examples; /* for --help: complete lines, each ending in a newline */
+    const char *suffix;  /* ".csv" */
+    bool binary;         /* never to a terminal */
+    size_t state_size;
+    const struct option_spec *options; /* ends with a NULL name */
+
+    /* Takes option `id` with `argument` (NULL for switches; owned by the caller, lives all run).
+     * Called before begin, on the zeroed state. 0, or -1 with a text that says what is valid. */
+    int (*set)(void *state, int id, const char *argument, struct eh_error *e);
+
+    /* All return 0 or -1 with `e` filled; errors of the sink are the driver's to look at. */
+    int (*begin)(void *state, const struct writer_context *context, struct eh_error *e);
+    int (*rows)(void *state, const struct eh_event *rows, size_t count, struct eh_error *e);
+    int (*end)(void *state, const struct eh_stats *stats, struct eh_error *e);
+    void (*done)(void *state);
+};
+
+/* The whole of an executable's main: parses the command line, runs the conversion, returns the
+ * exit status of contract 1. `argv` as main gets it, UTF-8. */
+int convert_main(const struct writer *writer, int argc, char **argv);
+
+#endif

@@ -1,0 +1,32 @@
+/* Every size that an input controls is compared with one of these before memory is asked for.
+ * Reaching one is a message and a count, not an abort, wherever going on makes sense. */
+#ifndef ETLHEAP_BASE_LIMITS_H
+#define ETLHEAP_BASE_LIMITS_H
+
+/* Buffers: etl-format 1 and 2 (16 MB is the largest seen, plain or expanded). */
+#define LIMIT_BUFFER_BYTES   (64u << 20)
+#define LIMIT_EXPANDED_BYTES (64u << 20)
+#define LIMIT_BUFFERS        (1u << 26)
+#define LIMIT_PROCESSORS     2048u /* the number's mask 0x07FF */
+#define LIMIT_INPUTS         4096u
+#define LIMIT_SEGMENTS       4096u /* header buffers over all inputs */
+
+/* What a trace tells of the system. */
+#define LIMIT_PROCESSES      (1u << 20)
+#define LIMIT_THREADS        (1u << 22)
+#define LIMIT_HEAPS          (1u << 22)
+#define LIMIT_NAME_BYTES     4096u /* one name, UTF-8 */
+#define LIMIT_STRING_BYTES   (256u << 20)
+#define LIMIT_IMAGES         (1u << 22)
+#define LIMIT_STACK_FRAMES   1024u
+#define LIMIT_STACKS         (1u << 24)
+#define LIMIT_FRAMES         (1u << 28)
+
+/* Events that wait for their stack. */
+#define LIMIT_PENDING_EVENTS (1u << 17)
+#define LIMIT_PENDING_STACKS (1u << 16)
+#define PENDING_WINDOW_NS    INT64_C(1000000000)
+
+#define LIMIT_LIVE_BLOCKS    0xFFFFFFF0u
+
+#endif

@@ -1,0 +1,30 @@
+/* How the reader (and a writer's test) fills a model. Every function that adds returns 0 and sets
+ * ret_x, or returns -1: memory ran out or a limit of lib/base/limits.h is reached. */
+#ifndef ETLHEAP_MODEL_BUILD_H
+#define ETLHEAP_MODEL_BUILD_H
+
+#include "model/model.h"
+
+/* NULL when memory ran out. Process 0, thread 0 and the entries 0 of the other tables exist. */
+struct eh_model *model_create(void);
+void model_destroy(struct eh_model *m); /* accepts NULL */
+
+/* A copy of `length` bytes, NUL-terminated, shared with equal strings; lives as long as the model.
+ * NULL when memory ran out or LIMIT_STRING_BYTES is reached. */
+const char *model_string(struct eh_model *m, const char *bytes, size_t length);
+
+/* The structs are copied; their strings must be the model's. */
+int model_add_process(struct eh_model *m, const struct eh_process *p, uint32_t *ret_process);
+int model_add_thread(struct eh_model *m, const struct eh_thread *t, uint32_t *ret_thread);
+int model_add_heap(struct eh_model *m, const struct eh_heap *h, uint32_t *ret_heap);
+int model_add_image(struct eh_model *m, const struct eh_image *i, uint32_t *ret_image);
+/* These two return the id of an equal one if there is one. */
+int model_intern_frame(struct eh_model *m, const struct eh_frame *f, uint32_t *ret_frame);
+int model_intern_stack(struct eh_model *m, uint32_t process, const uint32_t *frames, size_t depth,
+                       uint32_t *ret_stack);
+
+/* For names that become known after the entry: the entry to change. */
+struct eh_process *model_process(struct eh_model *m, uint32_t process);
+struct eh_thread *model_thread(struct eh_model *m, uint32_t thread);
+
+#endif
