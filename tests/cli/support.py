@@ -1,0 +1,125 @@
+"""What the command line tests share: where things are, running a program, scratch folders.
+
+The programs under test come from the environment (meson sets it): ETL2CSV, ETL2CHROME,
+ETL2PERFETTO, ETLGEN, ETLINFO. To run one file by hand:
+
+    ETL2CSV=build/converters/etl2csv ETLGEN=build/tools/etlgen python3 tests/cli/test_x.py
+"""
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(TESTS)
+CASES = os.path.join(TESTS, 'cases')
+GOLDEN = os.path.join(TESTS, 'golden')
+ORACLE = os.path.join(TESTS, 'oracle')
+REAL_TRACES = os.path.join(os.path.dirname(ROOT), 'shared', 'traces')
+
+TIMEOUT = 300  # seconds for one program; a hang is a failure, not a wait
+
+
+def program(name):
+    """The command line of a program under test, `name` as in 'etl2csv'."""
+    path = os.environ.get(name.upper())
+    if not path:
+        raise unittest.SkipTest('%s is not set' % name.upper())
+    wrapper = os.environ.get('MESON_EXE_WRAPPER')
+    return (shlex.split(wrapper) if wrapper else []) + [path]
+
+
+def run(name, *args, stdin=None, cwd=None, status=0):
+    """Runs a program under test; fails the test unless it exits with `status` (None: any).
+
+    Returns the CompletedProcess with stdout as bytes and stderr as text."""
+    command = program(name) + [str(a) for a in args]
+    done = subprocess.run(command, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
+                          capture_output=True, cwd=cwd, timeout=TIMEOUT)
+    done.stderr = done.stderr.decode('utf-8', 'replace')
+    if status is not None and done.returncode != status:
+        raise AssertionError('%s: status %d, expected %d\n%s'
+                             % (' '.join(command), done.returncode, status, done.stderr))
+    return done
+
+
+def case_names():
+    """Names of the case files, without their folder and suffix."""
+    return sorted(name[:-4] for name in os.listdir(CASES) if name.endswith('.txt'))
+
+
+def case_inputs(name):
+    """The case files that make up the case `name`: name.txt, then name.2.txt, name.3.txt, ...
+
+    A file whose name ends in a number is a further input of the case before the number."""
+    paths = [os.path.join(CASES, name + '.txt')]
+    while os.path.exists(os.path.join(CASES, '%s.%d.txt' % (name, len(paths) + 1))):
+        paths.append(os.path.join(CASES, '%s.%d.txt' % (name, len(paths) + 1)))
+    return paths
+
+
+def cases():
+    """Names of the cases: further inputs are part of their case, not cases of their own."""
+    return [name for name in case_names() if not name.rpartition('.')[2].isdigit()]
+
+
+class CliTestCase(unittest.TestCase):
+    """A test with a scratch folder of its own: self.folder, gone afterwards."""
+
+    maxDiff = 2000
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix='etlheap-')
+        self.addCleanup(shutil.rmtree, self.folder, True)
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def write(self, name, data):
+        """Writes a file in the scratch folder and returns its path."""
+        mode = 'wb' if isinstance(data, bytes) else 'w'
+        with open(self.path(name), mode) as f:
+            f.write(data)
+        return self.path(name)
+
+    def read(self, *names):
+        with open(self.path(*names), 'rb') as f:
+            return f.read()
+
+    def build_case(self, name):
+        """Writes the .etl files of tests/cases/NAME.txt and returns their paths."""
+        inputs = []
+        for source in case_inputs(name):
+            inputs.append(self.path(os.path.basename(source)[:-4] + '.etl'))
+            run('etlgen', 'case', source, '-o', inputs[-1])
+        return inputs
+
+    def build_text(self, name, text):
+        """Writes an .etl from case text given in the test and returns its path."""
+        source = self.write(name + '.txt', text)
+        run('etlgen', 'case', source, '-o', self.path(name + '.etl'))
+        return self.path(name + '.etl')
+
+
+def real_traces():
+    """Real traces with their facts: [(path, facts)]. Skips the test where they are missing."""
+    facts_path = os.path.join(REAL_TRACES, 'facts.json')
+    if not os.path.exists(facts_path):
+        raise unittest.SkipTest('no ../shared/traces beside the source')
+    with open(facts_path) as f:
+        facts = json.load(f)
+    found = []
+    for name in sorted(facts):
+        for suffix in ('', '.zst'):
+            path = os.path.join(REAL_TRACES, name + suffix)
+            if os.path.exists(path):
+                found.append((path, facts[name]))
+    return found
+
+
+def main():
+    unittest.main(module=sys.modules['__main__'], verbosity=1)
