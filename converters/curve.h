@@ -15,6 +15,7 @@
 struct curve_point {
     int64_t time_ns;
     uint64_t value;
+    uint64_t beside; /* curve_add_pair(): another value at the same time, carried along */
 };
 
 /* Zeroed is a curve without points. */
@@ -30,6 +31,11 @@ struct curve {
  * `out` (room for CURVE_POINTS); returns how many, usually 0 or 1. */
 size_t curve_add(struct curve *c, int64_t bucket_ns, int64_t time_ns, uint64_t value,
                  struct curve_point *out);
+
+/* As curve_add, for writers whose points show two values at once: `beside` comes out with the
+ * `value` it came with, so a point of one curve lies on the other as well. */
+size_t curve_add_pair(struct curve *c, int64_t bucket_ns, int64_t time_ns, uint64_t value,
+                      uint64_t beside, struct curve_point *out);
 
 /* Takes out what is still held. The curve is then empty and may be used on. */
 size_t curve_flush(struct curve *c, struct curve_point *out);

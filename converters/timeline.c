@@ -1,0 +1,41 @@
+#include "timeline.h"
+
+#include "curve.h"
+
+#define INSTANTS_MAX 100000
+
+int timeline_set(struct timeline *t, int id, const char *argument, struct eh_error *e)
+{
+    switch (id) {
+    case TIMELINE_EVENTS:
+        t->instants = INSTANTS_ON;
+        return 0;
+    case TIMELINE_NO_EVENTS:
+        t->instants = INSTANTS_OFF;
+        return 0;
+    default:
+        if (curve_parse_resolution(&t->resolution_ns, argument) < 0)
+            return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                           "--resolution takes exact, auto, or a duration like 10us "
+                           "(ns, us, ms, s), not '%s'",
+                           argument);
+        t->resolution_given = true;
+        return 0;
+    }
+}
+
+int64_t timeline_bucket_ns(const struct timeline *t, const struct eh_info *info)
+{
+    if (t->resolution_given && t->resolution_ns != CURVE_AUTO)
+        return t->resolution_ns;
+    uint64_t span = (uint64_t)info->last_event_ns - (uint64_t)info->first_event_ns;
+    return curve_auto_resolution(info->block_records,
+                                 span > INT64_MAX ? INT64_MAX : (int64_t)span);
+}
+
+bool timeline_instants(const struct timeline *t, const struct eh_info *info)
+{
+    if (t->instants == INSTANTS_BY_SIZE)
+        return info->heap_records <= INSTANTS_MAX;
+    return t->instants == INSTANTS_ON;
+}

@@ -1,0 +1,42 @@
+/* What the writers of timelines (Chrome, Perfetto) have in common: how finely counters are drawn
+ * and whether single events are shown. */
+#ifndef ETLHEAP_CONVERTERS_TIMELINE_H
+#define ETLHEAP_CONVERTERS_TIMELINE_H
+
+#include "base/error.h"
+#include "model/info.h"
+#include "writer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Zeroed: everything chosen by the size of the trace. */
+struct timeline {
+    bool resolution_given;
+    int64_t resolution_ns; /* with resolution_given: a bucket length, CURVE_EXACT or CURVE_AUTO */
+    enum { INSTANTS_BY_SIZE, INSTANTS_ON, INSTANTS_OFF } instants;
+};
+
+/* Ids of the shared options; a writer's own begin at TIMELINE_OPTIONS_END. */
+enum { TIMELINE_RESOLUTION = 1, TIMELINE_EVENTS, TIMELINE_NO_EVENTS, TIMELINE_OPTIONS_END };
+
+/* Entries for a writer's table of options. */
+/* clang-format off */
+#define TIMELINE_OPTIONS                                                                           \
+    {"resolution", 0, "T", "counter detail: exact, a bucket length like 10us, or auto (default)",  \
+     TIMELINE_RESOLUTION},                                                                         \
+    {"events", 0, NULL, "show every alloc, free and realloc, however many (default: up to 100000)",\
+     TIMELINE_EVENTS},                                                                             \
+    {"no-events", 0, NULL, "counters only, no single events", TIMELINE_NO_EVENTS}
+/* clang-format on */
+
+/* Takes one of the shared options, as writer.set does. */
+int timeline_set(struct timeline *t, int id, const char *argument, struct eh_error *e);
+
+/* The bucket length for curve_add(), CURVE_EXACT included. */
+int64_t timeline_bucket_ns(const struct timeline *t, const struct eh_info *info);
+
+/* Whether allocs, frees and reallocs are written one by one. */
+bool timeline_instants(const struct timeline *t, const struct eh_info *info);
+
+#endif
