@@ -17,6 +17,7 @@
 #define ETLHEAP_H
 
 #include "base/error.h"
+#include "base/notice.h"
 #include "model/event.h"
 #include "model/info.h"
 #include "model/model.h"
@@ -27,19 +28,6 @@ extern "C" {
 #endif
 
 struct eh_reader;
-
-enum eh_severity {
-    EH_NOTE,    /* worth knowing, nothing is missing */
-    EH_WARNING, /* the recording itself lost something, or something was guessed */
-    EH_DAMAGE,  /* bytes of the input could not be used */
-};
-
-struct eh_notice {
-    enum eh_severity severity;
-    const char *input;  /* as given to eh_open */
-    int64_t offset;     /* in the (unpacked) input, or EH_NO_OFFSET */
-    const char *text;   /* UTF-8, one line; valid during the call */
-};
 
 struct eh_options {
     void (*notice)(void *context, const struct eh_notice *n); /* may be NULL */

@@ -1,0 +1,45 @@
+/* One record as it lies in a buffer: header fields taken apart, payload pointed at, nothing copied.
+ * FORMAT.md 4. */
+#ifndef ETLHEAP_CONTAINER_ETL_RECORD_H
+#define ETLHEAP_CONTAINER_ETL_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REC_NO_ID UINT32_MAX
+
+struct record {
+    const uint8_t *payload;
+    const uint8_t *guid; /* class or provider, 16 bytes; NULL for records with a hook id */
+    const uint8_t *bytes;
+    int64_t raw;        /* raw time; with has_time */
+    uint32_t size;      /* of the whole record, unpadded */
+    uint32_t payload_size;
+    uint32_t process_id; /* REC_NO_ID where the header names none */
+    uint32_t thread_id;
+    uint16_t hook;  /* group << 8 | type; with a GUID the opcode */
+    uint16_t event; /* EVENT_HEADER: Id */
+    uint8_t kind;   /* REC_SYSTEM32, ...; 0 for WPP and other headers without a kind */
+    uint8_t version;
+    uint8_t pointer_size; /* 4 or 8 by the record's own header; 0 where it does not say */
+    bool has_time;
+    bool has_hook; /* hook id in the header */
+};
+
+enum rec_result {
+    REC_OK,
+    REC_END,     /* a zero or 0xFFFFFFFF dword, or fewer than 8 bytes: no more records */
+    REC_DAMAGED, /* no record header, or one that does not fit */
+};
+
+/* Takes apart the record at `at` with `left` bytes up to the buffer's valid end. `record` is set
+ * only on REC_OK; its size is then at most `left`. */
+enum rec_result rec_parse(const uint8_t *at, size_t left, struct record *record);
+
+/* For EVENT_HEADER records with extended items [4.5]: the first item of type `first` or `second`,
+ * its data in *ret_data; returns the data's length, 0 when there is none. */
+size_t rec_extended_item(const struct record *record, unsigned first, unsigned second,
+                         unsigned *ret_type, const uint8_t **ret_data);
+
+#endif
