@@ -9,6 +9,7 @@
 #define LIMIT_BUFFERS        (1u << 26)
 #define LIMIT_PROCESSORS     2048u /* the number's mask 0x07FF */
 #define LIMIT_INPUTS         4096u
+#define LIMIT_UNPACKED_BYTES (UINT64_C(1) << 40) /* spooled from a pipe or out of a zstd stream */
 #define LIMIT_SEGMENTS       4096u /* header buffers over all inputs */
 
 /* What a trace tells of the system. */
