@@ -1,0 +1,240 @@
+#include "container/etl_trace.h"
+
+#include "base/array.h"
+#include "base/limits.h"
+#include "container/etl_layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct etl_header *etl_trace_header(const struct etl_trace *t, size_t i)
+{
+    const struct etl_file *f = t->files;
+    for (; i >= f->segment_count; f++)
+        i -= f->segment_count;
+    return &f->segments[i].header;
+}
+
+static bool same_axis(const struct etl_header *a, const struct etl_header *b)
+{
+    return a->boot_time == b->boot_time && a->frequency == b->frequency &&
+           a->clock_type == b->clock_type;
+}
+
+/* One raw axis with the smallest raw start as zero, or wall time from the smallest StartTime. */
+static void set_axis(struct etl_trace *t)
+{
+    const struct etl_header *zero = etl_trace_header(t, 0);
+    t->one_axis = true;
+    for (size_t i = 1; i < t->clock_count; i++)
+        t->one_axis &= same_axis(zero, etl_trace_header(t, i));
+    for (size_t i = 1; i < t->clock_count; i++) {
+        const struct etl_header *h = etl_trace_header(t, i);
+        if (t->one_axis ? h->raw_start < zero->raw_start : h->start_time < zero->start_time) {
+            zero = h;
+            t->first = i;
+        }
+    }
+    t->start_time = zero->start_time;
+    for (size_t i = 0; i < t->clock_count; i++) {
+        const struct etl_header *h = etl_trace_header(t, i);
+        t->clocks[i].frequency = h->frequency;
+        t->clocks[i].zero = t->one_axis ? zero->raw_start : h->raw_start;
+        if (!t->one_axis)
+            t->clocks[i].base_ns =
+                filetime_to_unix_ns(h->start_time) - filetime_to_unix_ns(zero->start_time);
+    }
+}
+
+static void set_boots(struct etl_trace *t)
+{
+    for (size_t i = 0; i < t->clock_count; i++) {
+        int64_t boot = etl_trace_header(t, i)->boot_time;
+        size_t j = 0;
+        while (etl_trace_header(t, j)->boot_time != boot)
+            j++;
+        t->clocks[i].boot = j < i ? t->clocks[j].boot : (uint32_t)t->boots++;
+    }
+}
+
+/* Cuts one file's sorted buffers into streams; `first_clock` is its first session's. */
+static int add_streams(struct etl_trace *t, size_t input, size_t first_clock)
+{
+    struct etl_file *f = &t->files[input];
+    const struct etl_buffer *b = f->buffers, *end = f->buffers + f->buffer_count;
+    while (b < end) {
+        const struct etl_buffer *last = b;
+        while (last < end && last->segment == b->segment && last->cpu == b->cpu)
+            t->bytes_total += (last++)->stored;
+        if (ARRAY_RESERVE(t->streams, t->stream_room, t->stream_count + 1) < 0)
+            return -1;
+        t->streams[t->stream_count++] = (struct etl_stream){
+            .first = b,
+            .next = b,
+            .end = last,
+            .clock = &t->clocks[first_clock + b->segment],
+            .file = f,
+            .input = (uint32_t)input,
+            .cpu = b->cpu,
+            .mixed = f->segments[b->segment].header.mode & LOG_MODE_NO_PER_PROCESSOR,
+        };
+        b = last;
+    }
+    return 0;
+}
+
+static int build(struct etl_trace *t, struct eh_error *e)
+{
+    for (size_t i = 0; i < t->file_count; i++)
+        t->clock_count += t->files[i].segment_count;
+    t->clocks = calloc(t->clock_count, sizeof *t->clocks);
+    if (!t->clocks)
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+    set_axis(t);
+    set_boots(t);
+    size_t clock = 0;
+    for (size_t i = 0; i < t->file_count; i++) {
+        if (add_streams(t, i, clock) < 0)
+            return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+        clock += t->files[i].segment_count;
+    }
+    return 0;
+}
+
+int etl_trace_open(struct etl_trace *t, const char *const *paths, size_t count,
+                   const struct notices *notices, int (*spooled)(void *context, uint64_t bytes),
+                   void *context, struct eh_error *e)
+{
+    *t = (struct etl_trace){.notices = *notices};
+    if (count == 0 || count > LIMIT_INPUTS)
+        return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "give 1 to %u inputs",
+                       (unsigned)LIMIT_INPUTS);
+    t->files = calloc(count, sizeof *t->files);
+    if (!t->files)
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+    for (; t->file_count < count; t->file_count++) {
+        struct etl_file *f = &t->files[t->file_count];
+        if (etl_file_open(f, paths[t->file_count], &t->counts, notices, spooled, context, e) < 0) {
+            eh_context(e, "%s", paths[t->file_count]);
+            etl_trace_close(t);
+            return -1;
+        }
+    }
+    if (build(t, e) < 0) {
+        etl_trace_close(t);
+        return -1;
+    }
+    return 0;
+}
+
+void etl_trace_close(struct etl_trace *t)
+{
+    for (size_t i = 0; i < t->stream_count; i++)
+        free(t->streams[i].bytes);
+    for (size_t i = 0; i < t->file_count; i++)
+        etl_file_close(&t->files[i]);
+    free(t->files);
+    free(t->clocks);
+    free(t->streams);
+    free(t->packed);
+    *t = (struct etl_trace){0};
+}
+
+void etl_trace_rewind(struct etl_trace *t, bool telling)
+{
+    t->telling = telling;
+    for (size_t i = 0; i < t->stream_count; i++) {
+        struct etl_stream *s = &t->streams[i];
+        s->next = s->first;
+        s->at = s->valid = 0;
+        s->has_raw = false;
+        s->key = INT64_MIN;
+    }
+}
+
+/* Tells that `length` bytes at `at` of the open buffer hold no readable record. */
+static void tell_damage(struct etl_trace *t, const struct etl_stream *s, int64_t at, size_t length,
+                        const char *what)
+{
+    if (!t->telling || s->open_cut)
+        return;
+    t->counts.buffers_damaged++;
+    notice(&t->notices, EH_DAMAGE, s->file->path, at, (int64_t)length, "%s (%zu bytes)", what,
+           length);
+}
+
+/* The end mark ends a buffer's records; data behind it means that the mark is damage. */
+static bool only_fill(const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (bytes[i] != 0 && bytes[i] != 0xFF)
+            return false;
+    return true;
+}
+
+static enum etl_step end_buffer(struct etl_trace *t, struct etl_stream *s, enum rec_result why)
+{
+    size_t left = s->valid - s->at;
+    if (t->telling) {
+        int64_t offset = s->open_offset + (int64_t)s->at;
+        if (why == REC_DAMAGED)
+            tell_damage(t, s, offset, left, "a record that does not fit; the rest of its buffer is lost");
+        else if (left >= 8 && !only_fill(s->bytes + s->at, left))
+            tell_damage(t, s, offset, left, "no record where one is due; the rest of its buffer is lost");
+    }
+    s->at = s->valid = 0;
+    return ETL_BUFFER;
+}
+
+static enum etl_step open_buffer(struct etl_trace *t, struct etl_stream *s, struct eh_error *e)
+{
+    if (s->next == s->end) {
+        free(s->bytes);
+        s->bytes = NULL;
+        s->room = 0;
+        return ETL_END;
+    }
+    const struct etl_buffer *b = s->next++;
+    s->open_offset = b->offset;
+    s->open_cut = b->cut;
+    t->bytes_done += b->stored;
+    int64_t n = etl_file_load(s->file, b, &s->bytes, &s->room, &t->packed, &t->packed_room, e);
+    if (n < 0)
+        return (enum etl_step)eh_context(e, "%s", s->file->path);
+    s->at = BUF_HEADER_BYTES;
+    s->valid = (size_t)n;
+    if (n == 0) {
+        s->at = 0;
+        tell_damage(t, s, b->offset, b->stored,
+                    "a compressed buffer that none of the three algorithms can expand; its records are lost");
+    }
+    return ETL_BUFFER;
+}
+
+static void step_time(struct etl_trace *t, struct etl_stream *s)
+{
+    int64_t raw = s->record.raw;
+    if (s->has_raw && raw < s->raw && t->telling)
+        t->counts.time_steps_back++;
+    s->raw = raw;
+    s->has_raw = true;
+    int64_t key = t->one_axis ? raw : etl_time_ns(s->clock, raw);
+    if (key > s->key)
+        s->key = key;
+}
+
+enum etl_step etl_stream_next(struct etl_trace *t, struct etl_stream *s, struct eh_error *e)
+{
+    if (s->at == s->valid)
+        return open_buffer(t, s, e);
+    enum rec_result found = rec_parse(s->bytes + s->at, s->valid - s->at, &s->record);
+    if (found != REC_OK)
+        return end_buffer(t, s, found);
+    size_t step = REC_STEP(s->record.size);
+    s->at = step < s->valid - s->at ? s->at + step : s->valid;
+    if (s->record.has_time)
+        step_time(t, s);
+    if (t->telling)
+        t->counts.events++;
+    return ETL_RECORD;
+}
