@@ -40,9 +40,9 @@ char *put_json_escaped(char *at, const char *s, size_t length);
 
 /* Parses an unsigned decimal or 0x hexadecimal number that fills the whole text. 0 or -1. */
 int parse_u64(uint64_t *ret_value, const char *text, size_t length);
-/* "15us", "2.5ms", "3" (seconds); units ns us ms s; no sign. 0 or -1. */
+/* "15us", "2.5ms", "3" (seconds); units ns us ms s; no sign; rounded down to whole ns. 0 or -1. */
 int parse_duration_ns(int64_t *ret_ns, const char *text, size_t length);
-/* "512", "64K", "10M", "1G" (1024-based). 0 or -1. */
+/* "512", "64K", "10M", "1G" (1024-based, either case). 0 or -1. */
 int parse_size(uint64_t *ret_bytes, const char *text, size_t length);
 
 #endif
