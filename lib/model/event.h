@@ -99,7 +99,7 @@ struct eh_event {
     uint32_t source;      /* heap-events C.2.2 */
     uint32_t thread;      /* thread instance: eh_model_thread(); 0 when not known */
     uint32_t block_stack; /* stack id of the event that added the block this row changes */
-    uint32_t reserved;
+    uint32_t block_source; /* source (heap-events C.2.2) of that event; 0 when not known */
 };
 
 _Static_assert(sizeof(struct eh_event) == 128, "a row is two cache lines");
