@@ -1,0 +1,140 @@
+#include "track/live.h"
+
+#include "base/array.h"
+#include "base/hash.h"
+#include "base/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_SLOTS 16
+
+uint32_t slab_take(struct slab *s)
+{
+    if (s->free_list) {
+        uint32_t id = s->free_list;
+        s->free_list = slab_block(s, id)->number;
+        return id;
+    }
+    if (s->next_fresh >= LIMIT_LIVE_BLOCKS)
+        return 0;
+    if (s->next_fresh >> SLAB_CHUNK_BITS == s->chunk_count) {
+        if (ARRAY_RESERVE(s->chunks, s->chunk_room, s->chunk_count + 1) < 0)
+            return 0;
+        struct block *chunk = malloc(sizeof *chunk << SLAB_CHUNK_BITS);
+        if (!chunk)
+            return 0;
+        s->chunks[s->chunk_count++] = chunk;
+    }
+    return ++s->next_fresh;
+}
+
+void slab_give(struct slab *s, uint32_t id)
+{
+    slab_block(s, id)->number = s->free_list;
+    s->free_list = id;
+}
+
+void slab_finish(struct slab *s)
+{
+    for (size_t i = 0; i < s->chunk_count; i++)
+        free(s->chunks[i]);
+    free(s->chunks);
+    *s = (struct slab){0};
+}
+
+static uint32_t tag_of(uint64_t address)
+{
+    return (uint32_t)hash_u64(address);
+}
+
+static uint64_t slot_of(uint32_t tag, uint32_t id)
+{
+    return (uint64_t)tag << 32 | id;
+}
+
+static uint32_t slot_tag(uint64_t slot)
+{
+    return (uint32_t)(slot >> 32);
+}
+
+uint32_t live_find(const struct live *l, const struct slab *s, uint64_t address)
+{
+    if (!l->count)
+        return 0;
+    uint32_t tag = tag_of(address);
+    for (uint32_t at = tag & l->mask; l->slots[at]; at = (at + 1) & l->mask) {
+        uint32_t id = (uint32_t)l->slots[at];
+        if (slot_tag(l->slots[at]) == tag && slab_block(s, id)->address == address)
+            return id;
+    }
+    return 0;
+}
+
+static void place(uint64_t *slots, uint32_t mask, uint64_t slot)
+{
+    uint32_t at = slot_tag(slot) & mask;
+    while (slots[at])
+        at = (at + 1) & mask;
+    slots[at] = slot;
+}
+
+/* Keeps at most three quarters of the slots in use. */
+static int make_room(struct live *l)
+{
+    size_t slots = l->slots ? (size_t)l->mask + 1 : 0;
+    if (l->count + 1 <= slots / 4 * 3)
+        return 0;
+    size_t more = slots ? slots * 2 : FIRST_SLOTS;
+    uint64_t *bigger = more - 1 <= UINT32_MAX ? calloc(more, sizeof *bigger) : NULL;
+    if (!bigger)
+        return -1;
+    for (size_t i = 0; i < slots; i++)
+        if (l->slots[i])
+            place(bigger, (uint32_t)(more - 1), l->slots[i]);
+    free(l->slots);
+    l->slots = bigger;
+    l->mask = (uint32_t)(more - 1);
+    return 0;
+}
+
+int live_add(struct live *l, const struct slab *s, uint32_t id)
+{
+    if (make_room(l) < 0)
+        return -1;
+    place(l->slots, l->mask, slot_of(tag_of(slab_block(s, id)->address), id));
+    l->count++;
+    return 0;
+}
+
+void live_remove(struct live *l, const struct slab *s, uint32_t id)
+{
+    uint32_t at = tag_of(slab_block(s, id)->address) & l->mask;
+    while ((uint32_t)l->slots[at] != id)
+        at = (at + 1) & l->mask;
+    /* Pull later entries of the run back over the hole, except those already at home or before. */
+    for (uint32_t next = (at + 1) & l->mask; l->slots[next]; next = (next + 1) & l->mask) {
+        uint32_t home = slot_tag(l->slots[next]) & l->mask;
+        if (((next - home) & l->mask) >= ((next - at) & l->mask)) {
+            l->slots[at] = l->slots[next];
+            at = next;
+        }
+    }
+    l->slots[at] = 0;
+    l->count--;
+}
+
+uint32_t live_walk(const struct live *l, size_t *at)
+{
+    size_t slots = l->slots ? (size_t)l->mask + 1 : 0;
+    while (*at < slots)
+        if (l->slots[(*at)++])
+            return (uint32_t)l->slots[*at - 1];
+    return 0;
+}
+
+void live_clear(struct live *l)
+{
+    free(l->slots);
+    *l = (struct live){0};
+}

@@ -1,0 +1,69 @@
+/* The blocks that are live in one heap: a hash table of addresses over blocks in a shared slab.
+ * Measured in memory: 40 bytes a block and 11 to 21 bytes of table. */
+#ifndef ETLHEAP_TRACK_LIVE_H
+#define ETLHEAP_TRACK_LIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct block {
+    uint64_t address;
+    uint64_t size;      /* bytes asked for */
+    int64_t birth_ns;
+    uint32_t number;    /* low bits of the count of blocks its process had added, itself included */
+    uint32_t origin;    /* of the event that added it: its stack, or BLOCK_SOURCE | its source */
+    uint32_t thread_id; /* that added it */
+    uint32_t replaced;  /* id of the block it replaced, kept for a late free; 0 without */
+};
+
+/* A block has a stack or, for want of one, a source to tell where it came from: one field for both
+ * keeps a block at 40 bytes. Stack ids stay below LIMIT_STACKS; larger sources lose the top bit. */
+#define BLOCK_SOURCE 0x80000000u
+
+/* Blocks by id, from 1; memory in chunks that never move. */
+struct slab {
+    struct block **chunks;
+    size_t chunk_count, chunk_room;
+    uint32_t next_fresh; /* lowest id never used, less one */
+    uint32_t free_list;  /* first free id, linked through block.number */
+};
+
+#define SLAB_CHUNK_BITS 11
+
+static inline struct block *slab_block(const struct slab *s, uint32_t id)
+{
+    uint32_t i = id - 1;
+    return &s->chunks[i >> SLAB_CHUNK_BITS][i & ((1u << SLAB_CHUNK_BITS) - 1)];
+}
+
+/* A new block's id, 0 without memory or past LIMIT_LIVE_BLOCKS. Its fields are unset. */
+uint32_t slab_take(struct slab *s);
+void slab_give(struct slab *s, uint32_t id);
+void slab_finish(struct slab *s);
+
+/* Open addressing, linear probing, backward shift on removal, so that no dead slots gather. A slot
+ * is the low half of the address's hash above the block's id; 0 is empty. Zeroed is empty. */
+struct live {
+    uint64_t *slots;
+    uint32_t mask; /* slots - 1; 0 without slots */
+    uint32_t count;
+};
+
+/* The id of the block at `address`, 0 when none is live. */
+uint32_t live_find(const struct live *l, const struct slab *s, uint64_t address);
+
+/* Enters block `id`, whose address is not live yet. 0, or -1 without memory. */
+int live_add(struct live *l, const struct slab *s, uint32_t id);
+
+/* Takes block `id` out, which is in. The block stays in the slab. */
+void live_remove(struct live *l, const struct slab *s, uint32_t id);
+
+/* The first id in slots [*at, ...), 0 at the end; moves *at behind it. For emptying the table:
+ * nothing may be added or removed meanwhile. */
+uint32_t live_walk(const struct live *l, size_t *at);
+
+/* Forgets all entries and their memory; the blocks are the caller's to give back. */
+void live_clear(struct live *l);
+
+#endif
