@@ -1,6 +1,9 @@
 #include "timeline.h"
 
 #include "curve.h"
+#include "text.h"
+
+#include <stdio.h>
 
 #define INSTANTS_MAX 100000
 
@@ -38,4 +41,33 @@ bool timeline_instants(const struct timeline *t, const struct eh_info *info)
     if (t->instants == INSTANTS_BY_SIZE)
         return info->heap_records <= INSTANTS_MAX;
     return t->instants == INSTANTS_ON;
+}
+
+char *timeline_put_duration(char *at, int64_t ns)
+{
+    static const struct {
+        int64_t ns;
+        const char *name;
+    } units[] = {{1000000000, "s"}, {1000000, "ms"}, {1000, "us"}, {1, "ns"}};
+    size_t i = 0;
+    while (ns % units[i].ns)
+        i++;
+    return put_string(put_i64(at, ns / units[i].ns), units[i].name);
+}
+
+void timeline_tell(const struct timeline *t, const struct writer_context *context)
+{
+    char text[160], duration[TEXT_I64_BYTES + 3];
+    int64_t bucket_ns = timeline_bucket_ns(t, context->info);
+    if (bucket_ns != CURVE_EXACT && (!t->resolution_given || t->resolution_ns == CURVE_AUTO)) {
+        *timeline_put_duration(duration, bucket_ns) = 0;
+        snprintf(text, sizeof text,
+                 "counters keep first, lowest, highest and last value of every %s; "
+                 "--resolution exact keeps all",
+                 duration);
+        context->warn(context->warn_context, text);
+    }
+    if (t->instants == INSTANTS_BY_SIZE && !timeline_instants(t, context->info))
+        context->warn(context->warn_context,
+                      "more than 100000 heap events: counters only; --events shows each event");
 }

@@ -36,6 +36,12 @@ int timeline_set(struct timeline *t, int id, const char *argument, struct eh_err
 /* The bucket length for curve_add(), CURVE_EXACT included. */
 int64_t timeline_bucket_ns(const struct timeline *t, const struct eh_info *info);
 
+/* A bucket length in the largest unit that it is a whole number of: "20us". TEXT_I64_BYTES + 2. */
+char *timeline_put_duration(char *at, int64_t ns);
+
+/* Tells the user (context->warn) what was left out because the trace is large. */
+void timeline_tell(const struct timeline *t, const struct writer_context *context);
+
 /* Whether allocs, frees and reallocs are written one by one. */
 bool timeline_instants(const struct timeline *t, const struct eh_info *info);
 

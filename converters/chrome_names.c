@@ -1,0 +1,72 @@
+#include "chrome_names.h"
+
+#include "base/array.h"
+
+#include <stdlib.h>
+
+int chrome_names_add(struct chrome_names *l, enum chrome_name_kind kind, uint32_t pid,
+                     uint32_t tid, const char *text)
+{
+    if (ARRAY_RESERVE(l->names, l->room, l->count + 1) < 0)
+        return -1;
+    l->names[l->count] = (struct chrome_name){pid, tid, kind, (uint32_t)l->count, text};
+    l->count++;
+    return 0;
+}
+
+static int compare_u64(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int compare_owner(const struct chrome_name *a, const struct chrome_name *b)
+{
+    int by_pid = compare_u64(a->pid, b->pid);
+    int by_kind = by_pid ? by_pid : compare_u64(a->kind, b->kind);
+    return by_kind ? by_kind : compare_u64(a->tid, b->tid);
+}
+
+static int compare_in_order(const void *left, const void *right)
+{
+    const struct chrome_name *a = left, *b = right;
+    int by_owner = compare_owner(a, b);
+    return by_owner ? by_owner : compare_u64(a->order, b->order);
+}
+
+/* Puts repetitions behind the first of their kind. Which text comes first does not matter here. */
+static int compare_by_text(const void *left, const void *right)
+{
+    const struct chrome_name *a = left, *b = right;
+    int by_owner = compare_owner(a, b);
+    int by_text = by_owner ? by_owner : compare_u64((uintptr_t)a->text, (uintptr_t)b->text);
+    return by_text ? by_text : compare_u64(a->order, b->order);
+}
+
+void chrome_names_sort(struct chrome_names *l)
+{
+    if (!l->count)
+        return;
+    qsort(l->names, l->count, sizeof *l->names, compare_by_text);
+    size_t kept = 1;
+    for (size_t i = 1; i < l->count; i++) {
+        const struct chrome_name *last = &l->names[kept - 1];
+        if (l->names[i].text != last->text || compare_owner(&l->names[i], last) != 0)
+            l->names[kept++] = l->names[i];
+    }
+    l->count = kept;
+    qsort(l->names, l->count, sizeof *l->names, compare_in_order);
+}
+
+size_t chrome_names_run(const struct chrome_names *l, size_t first)
+{
+    size_t n = 1;
+    while (first + n < l->count && compare_owner(&l->names[first], &l->names[first + n]) == 0)
+        n++;
+    return n;
+}
+
+void chrome_names_finish(struct chrome_names *l)
+{
+    free(l->names);
+    *l = (struct chrome_names){0};
+}
