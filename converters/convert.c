@@ -1,0 +1,372 @@
+#include "writer.h"
+
+#include "etlheap.h"
+#include "options.h"
+#include "output.h"
+#include "platform.h"
+#include "report.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum exit_status {
+    STATUS_DECODED = 0,
+    STATUS_FAILED = 1,
+    STATUS_USAGE = 2,
+    STATUS_DAMAGED = 3,
+};
+
+#define ZSTD_LEVEL_DEFAULT 3
+#define ZSTD_LEVEL_LAST    19
+
+struct settings {
+    const char *output; /* NULL: chosen from the first input's name */
+    const char *stats;  /* NULL: none */
+    int zstd_level;     /* 0: not asked for */
+    bool force, quiet, no_progress, strict, help, version;
+};
+
+struct conversion {
+    const struct writer *writer;
+    struct settings settings;
+    struct report report;
+    struct eh_error error;
+    const char *const *inputs;
+    size_t input_count;
+    char *default_name; /* what settings.output points to when it was not given */
+    struct output data, stats;
+    struct out *out;
+    struct eh_reader *reader;
+    void *state; /* the writer's */
+    char tool[64];
+    struct writer_context context; /* lives as long as the writer */
+};
+
+enum {
+    OPTION_OUTPUT,
+    OPTION_STDOUT,
+    OPTION_FORCE,
+    OPTION_ZSTD,
+    OPTION_QUIET,
+    OPTION_NO_PROGRESS,
+    OPTION_STATS,
+    OPTION_STRICT,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option_spec common_options[] = {
+    {"output", 'o', "FILE", "write FILE; - is standard output", OPTION_OUTPUT},
+    {"stdout", 'c', NULL, "write standard output", OPTION_STDOUT},
+    {"force", 'f', NULL, "replace an existing file", OPTION_FORCE},
+    {"zstd", 0, "[=LEVEL]", "compress, 1 (fast) to 19 (small), default 3; so does -o NAME.zst",
+     OPTION_ZSTD},
+    {"stats", 0, "FILE", "write counts of events, losses and live memory as JSON", OPTION_STATS},
+    {"strict", 0, NULL, "status 3 also for what the recording itself lost", OPTION_STRICT},
+    {"quiet", 'q', NULL, "no progress and no closing line", OPTION_QUIET},
+    {"no-progress", 0, NULL, "no progress", OPTION_NO_PROGRESS},
+    {"help", 'h', NULL, "this text", OPTION_HELP},
+    {"version", 'V', NULL, "name and version", OPTION_VERSION},
+    {0},
+};
+
+static int set_zstd_level(struct settings *s, const char *argument, struct eh_error *e)
+{
+    uint64_t level = ZSTD_LEVEL_DEFAULT;
+    if (argument && (parse_u64(&level, argument, strlen(argument)) < 0 || level < 1 ||
+                     level > ZSTD_LEVEL_LAST))
+        return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "--zstd takes a level from 1 to %d",
+                       ZSTD_LEVEL_LAST);
+    s->zstd_level = (int)level;
+    return 0;
+}
+
+static int set_common(void *state, int id, const char *argument, struct eh_error *e)
+{
+    struct settings *s = state;
+    switch (id) {
+    case OPTION_OUTPUT:
+    case OPTION_STDOUT:
+        s->output = argument ? argument : "-";
+        return *s->output ? 0 : eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "--output is empty");
+    case OPTION_ZSTD:
+        return set_zstd_level(s, argument, e);
+    case OPTION_STATS:
+        s->stats = argument;
+        return *argument ? 0 : eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "--stats is empty");
+    case OPTION_FORCE:
+        s->force = true;
+        return 0;
+    case OPTION_STRICT:
+        s->strict = true;
+        return 0;
+    case OPTION_QUIET:
+        s->quiet = true;
+        return 0;
+    case OPTION_NO_PROGRESS:
+        s->no_progress = true;
+        return 0;
+    case OPTION_HELP:
+        s->help = true;
+        return 0;
+    default:
+        s->version = true;
+        return 0;
+    }
+}
+
+static int print_help(const struct writer *w, const struct option_group *groups, size_t count)
+{
+    printf("%s: %s\n\n"
+           "Usage: %s [options] TRACE.etl [MORE.etl ...]\n"
+           "Several files are read as one trace; - is standard input.\n",
+           w->command, w->summary, w->command);
+    options_print(stdout, groups, count);
+    printf("\nExamples:\n%s", w->examples);
+    return fflush(stdout) ? STATUS_FAILED : STATUS_DECODED;
+}
+
+static int print_version(const struct writer *w)
+{
+    printf("%s %s\n", w->command, ETLHEAP_VERSION);
+    return fflush(stdout) ? STATUS_FAILED : STATUS_DECODED;
+}
+
+static int check_one_input(struct conversion *c, const char *path)
+{
+    struct platform_status status;
+    if (!strcmp(path, "-"))
+        return 0;
+    if (platform_status_of_path(path, &status) < 0)
+        return eh_fail(&c->error, EH_ERR_IO, errno, EH_NO_OFFSET, "%s: cannot open", path);
+    if (status.kind == PLATFORM_NOTHING || status.kind == PLATFORM_DANGLING)
+        return eh_fail(&c->error, EH_ERR_IO, ENOENT, EH_NO_OFFSET, "%s: cannot open", path);
+    if (status.kind == PLATFORM_FOLDER)
+        return eh_fail(&c->error, EH_ERR_IO, 0, EH_NO_OFFSET,
+                       "%s: is a folder; name the .etl files in it", path);
+    return 0;
+}
+
+/* Looked at before any output is made, so that a misspelt name is what is complained of. */
+static int check_inputs(struct conversion *c)
+{
+    bool from_stdin = false;
+    if (c->input_count == 0)
+        return eh_fail(&c->error, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                       "name a trace to read, or - for standard input; --help says more");
+    for (size_t i = 0; i < c->input_count; i++) {
+        bool is_stdin = !strcmp(c->inputs[i], "-");
+        if (is_stdin && from_stdin)
+            return eh_fail(&c->error, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                           "standard input can be read only once");
+        from_stdin = from_stdin || is_stdin;
+        if (check_one_input(c, c->inputs[i]) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int choose_output_name(struct conversion *c)
+{
+    struct settings *s = &c->settings;
+    if (s->output)
+        return 0;
+    s->output = "-";
+    if (!strcmp(c->inputs[0], "-"))
+        return 0;
+    c->default_name = output_default_name(c->inputs[0], c->writer->suffix, s->zstd_level != 0);
+    s->output = c->default_name;
+    return s->output ? 0 : eh_fail(&c->error, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+}
+
+static int open_outputs(struct conversion *c)
+{
+    struct settings *s = &c->settings;
+    if (choose_output_name(c) < 0)
+        return -1;
+    if (!s->zstd_level && output_name_is_packed(s->output))
+        s->zstd_level = ZSTD_LEVEL_DEFAULT;
+    struct output_request request = {
+        .path = s->output,
+        .force = s->force,
+        .binary = c->writer->binary || s->zstd_level,
+        .inputs = c->inputs,
+        .input_count = c->input_count,
+    };
+    if (output_open(&c->data, &request, &c->error) < 0)
+        return -1;
+    if (!s->stats)
+        return 0;
+    request.path = s->stats;
+    request.binary = false;
+    if (output_open(&c->stats, &request, &c->error) < 0)
+        return -1;
+    if (output_same(&c->data, &c->stats))
+        return eh_fail(&c->error, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                       "--stats and the output are both %s; name different files", c->data.name);
+    return 0;
+}
+
+static int show_progress(void *context, uint64_t done, uint64_t total)
+{
+    struct report *r = context;
+    progress_show(&r->progress, done, total);
+    return 0;
+}
+
+static int open_reader(struct conversion *c)
+{
+    const struct eh_options options = {
+        .notice = report_notice,
+        .progress = show_progress,
+        .context = &c->report,
+    };
+    return eh_open(&c->reader, c->inputs, c->input_count, &options, &c->error);
+}
+
+static int begin_writer(struct conversion *c)
+{
+    snprintf(c->tool, sizeof c->tool, "%s %s", c->writer->command, ETLHEAP_VERSION);
+    c->context = (struct writer_context){
+        .info = eh_info(c->reader),
+        .model = eh_model(c->reader),
+        .out = c->out,
+        .warn = report_warning,
+        .warn_context = &c->report,
+        .tool = c->tool,
+    };
+    return c->writer->begin(c->state, &c->context, &c->error);
+}
+
+static int copy_rows(struct conversion *c)
+{
+    const struct eh_event *rows;
+    size_t count;
+    int more;
+    while ((more = eh_next(c->reader, &rows, &count, &c->error)) > 0) {
+        if (c->writer->rows(c->state, rows, count, &c->error) < 0 ||
+            out_error(c->out, &c->error) < 0)
+            return -1;
+        c->report.progress.rows += count;
+    }
+    return more;
+}
+
+/* Errors of the sink do not say where it leads. */
+static int name_output(struct conversion *c, const struct output *o)
+{
+    return eh_context(&c->error, "%s", o->name);
+}
+
+static int close_data(struct conversion *c)
+{
+    struct out *out = c->out;
+    c->out = NULL;
+    return out_close(out, &c->error) < 0 ? name_output(c, &c->data) : 0;
+}
+
+static int convert(struct conversion *c)
+{
+    const struct writer *w = c->writer;
+    if (out_open(&c->out, c->data.fd, c->settings.zstd_level, &c->error) < 0)
+        return -1;
+    if (begin_writer(c) < 0)
+        return -1;
+    if (copy_rows(c) < 0)
+        return out_error(c->out, NULL) < 0 ? name_output(c, &c->data) : -1;
+    if (w->end(c->state, eh_stats(c->reader), &c->error) < 0)
+        return -1;
+    return close_data(c);
+}
+
+static int write_stats(struct conversion *c)
+{
+    struct out *out;
+    if (!c->settings.stats)
+        return 0;
+    if (out_open(&out, c->stats.fd, 0, &c->error) < 0)
+        return -1;
+    report_stats_json(out, eh_stats(c->reader));
+    return out_close(out, &c->error) < 0 ? name_output(c, &c->stats) : 0;
+}
+
+/* Everything between the command line and the closing line. Both files are complete before the
+ * first gets its name. */
+static int run(struct conversion *c)
+{
+    if (check_inputs(c) < 0 || open_outputs(c) < 0 || open_reader(c) < 0 || convert(c) < 0 ||
+        write_stats(c) < 0 || output_publish(&c->data, &c->error) < 0)
+        return -1;
+    return output_publish(&c->stats, &c->error);
+}
+
+static int conclude(struct conversion *c)
+{
+    const struct eh_stats *stats = eh_stats(c->reader);
+    struct report *r = &c->report;
+    progress_erase(&r->progress);
+    report_unprinted(r);
+    if (stats->heap_events_total == 0)
+        report_no_heap_events(r, c->inputs[0]);
+    if (!c->settings.quiet)
+        report_summary(r, c->data.name, eh_model(c->reader), stats);
+    return report_has_loss(r, stats, c->settings.strict) ? STATUS_DAMAGED : STATUS_DECODED;
+}
+
+static void release(struct conversion *c)
+{
+    if (c->state)
+        c->writer->done(c->state);
+    free(c->state);
+    out_close(c->out, NULL);
+    eh_close(c->reader);
+    output_discard(&c->data);
+    output_discard(&c->stats);
+    free(c->default_name);
+}
+
+static int status_of_failure(struct conversion *c)
+{
+    bool closed_pipe = c->error.code == EH_ERR_IO && c->error.sys == EPIPE;
+    if (!closed_pipe)
+        report_error(&c->report, &c->error);
+    release(c);
+    if (closed_pipe)
+        platform_die_of_closed_pipe();
+    return c->error.code == EH_ERR_USAGE ? STATUS_USAGE : STATUS_FAILED;
+}
+
+int convert_main(const struct writer *writer, int argc, char **argv)
+{
+    struct conversion c = {.writer = writer, .report.command = writer->command};
+    platform_start();
+    c.state = calloc(1, writer->state_size + 1);
+    if (!c.state) {
+        eh_fail(&c.error, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+        return status_of_failure(&c);
+    }
+    const struct option_group groups[] = {
+        {"Options", common_options, set_common, &c.settings},
+        {"Format", writer->options, writer->set, c.state},
+    };
+    const size_t group_count = sizeof groups / sizeof *groups;
+    int operands = options_parse(groups, group_count, argc, argv, &c.error);
+    if (operands < 0)
+        return status_of_failure(&c);
+    if (c.settings.help || c.settings.version) {
+        release(&c);
+        return c.settings.help ? print_help(writer, groups, group_count) : print_version(writer);
+    }
+    c.inputs = (const char *const *)(argv + 1);
+    c.input_count = (size_t)operands;
+    c.report.quiet = c.settings.quiet;
+    progress_init(&c.report.progress, !c.settings.quiet && !c.settings.no_progress);
+    if (run(&c) < 0)
+        return status_of_failure(&c);
+    int status = conclude(&c);
+    release(&c);
+    return status;
+}

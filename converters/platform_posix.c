@@ -1,0 +1,265 @@
+#include "platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TEMPORARIES    2   /* the output and the --stats file */
+#define NAME_BYTES_MAX 200 /* of the final name inside the temporary one; 255 is usual for a name */
+#define NAME_TRIES     100
+
+static const int fatal_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+#define FATAL_SIGNALS (sizeof fatal_signals / sizeof *fatal_signals)
+
+/* What a signal handler must remove. The one global of the converters: a handler has no context.
+ * Entries change only while the fatal signals are blocked. */
+static const char *volatile temporaries[TEMPORARIES];
+
+static void remove_and_die(int signal_number)
+{
+    for (int i = 0; i < TEMPORARIES; i++)
+        if (temporaries[i])
+            unlink(temporaries[i]);
+    /* The signal is blocked until this handler returns; then it ends the program. */
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static sigset_t block_fatal_signals(void)
+{
+    sigset_t set, before;
+    sigemptyset(&set);
+    for (size_t i = 0; i < FATAL_SIGNALS; i++)
+        sigaddset(&set, fatal_signals[i]);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    return before;
+}
+
+static void unblock_fatal_signals(const sigset_t *before)
+{
+    sigprocmask(SIG_SETMASK, before, NULL);
+}
+
+/* A descriptor that is closed would be given to the next file opened, and messages or data would
+ * go into it. /dev/null in the wrong direction keeps the number and still fails when used. */
+static void keep_standard_descriptors(void)
+{
+    for (int fd = PLATFORM_STDIN; fd <= PLATFORM_STDERR; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        int opened = open("/dev/null", fd == PLATFORM_STDIN ? O_WRONLY : O_RDONLY);
+        if (opened >= 0 && opened != fd)
+            close(opened);
+    }
+}
+
+void platform_start(void)
+{
+    keep_standard_descriptors();
+    for (size_t i = 0; i < FATAL_SIGNALS; i++) {
+        struct sigaction action;
+        /* What the parent chose to ignore (nohup) stays ignored. */
+        if (sigaction(fatal_signals[i], NULL, &action) < 0 || action.sa_handler == SIG_IGN)
+            continue;
+        memset(&action, 0, sizeof action);
+        action.sa_handler = remove_and_die;
+        sigfillset(&action.sa_mask);
+        sigaction(fatal_signals[i], &action, NULL);
+    }
+    /* A file size limit then is an error of write(2), which is cleaned up after like any other. */
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+int64_t platform_clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+bool platform_is_terminal(int fd)
+{
+    return isatty(fd) == 1;
+}
+
+static void set_status(struct platform_status *ret_status, const struct stat *st)
+{
+    ret_status->kind = S_ISREG(st->st_mode)   ? PLATFORM_FILE
+                       : S_ISDIR(st->st_mode) ? PLATFORM_FOLDER
+                                              : PLATFORM_STREAM;
+    ret_status->device = (uint64_t)st->st_dev;
+    ret_status->inode = (uint64_t)st->st_ino;
+}
+
+int platform_status_of_path(const char *path, struct platform_status *ret_status)
+{
+    struct stat st;
+    if (stat(path, &st) == 0) {
+        set_status(ret_status, &st);
+        return 0;
+    }
+    if (errno != ENOENT)
+        return -1;
+    *ret_status = (struct platform_status){
+        .kind = lstat(path, &st) == 0 ? PLATFORM_DANGLING : PLATFORM_NOTHING,
+    };
+    return 0;
+}
+
+int platform_status_of_fd(int fd, struct platform_status *ret_status)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -1;
+    set_status(ret_status, &st);
+    return 0;
+}
+
+bool platform_same_file(const struct platform_status *a, const struct platform_status *b)
+{
+    return a->kind == b->kind && a->kind != PLATFORM_NOTHING && a->kind != PLATFORM_DANGLING &&
+           a->device == b->device && a->inode == b->inode;
+}
+
+/* Bytes of `path` up to and with its last slash. */
+static size_t folder_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? (size_t)(slash - path) + 1 : 0;
+}
+
+/* The folder of `path`, resolved, and the last part of `path` as it stands. */
+static char *resolve_folder(const char *path)
+{
+    size_t length = folder_length(path);
+    char *named = length ? strndup(path, length) : strdup(".");
+    char *folder = named ? realpath(named, NULL) : NULL;
+    int sys = errno;
+    free(named);
+    char *whole = NULL;
+    if (folder && asprintf(&whole, "%s/%s", folder, path + length) < 0)
+        whole = NULL;
+    free(folder);
+    errno = sys;
+    return whole;
+}
+
+char *platform_resolve(const char *path)
+{
+    char *whole = realpath(path, NULL);
+    return whole || errno != ENOENT ? whole : resolve_folder(path);
+}
+
+int platform_open_stream(const char *path)
+{
+    return open(path, O_WRONLY | O_CLOEXEC);
+}
+
+static void register_temporary(const char *path)
+{
+    for (int i = 0; i < TEMPORARIES; i++) {
+        if (!temporaries[i]) {
+            temporaries[i] = path;
+            return;
+        }
+    }
+}
+
+static void forget_temporary(const char *path)
+{
+    for (int i = 0; i < TEMPORARIES; i++)
+        if (temporaries[i] == path)
+            temporaries[i] = NULL;
+}
+
+/* open(2) with its usual mode, so that the umask decides who may read the result. */
+static int create_new(char *path)
+{
+    sigset_t before = block_fatal_signals();
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int sys = errno;
+    if (fd >= 0)
+        register_temporary(path);
+    unblock_fatal_signals(&before);
+    errno = sys;
+    return fd;
+}
+
+int platform_create_temporary(const char *path, char **ret_temporary)
+{
+    size_t folder = folder_length(path);
+    size_t room = folder + NAME_BYTES_MAX + 48;
+    char *temporary = malloc(room);
+    if (!temporary)
+        return -1;
+    int fd = -1;
+    for (int i = 0; i < NAME_TRIES; i++) {
+        snprintf(temporary, room, "%.*s.%.*s.%ld-%d.tmp", (int)folder, path, NAME_BYTES_MAX,
+                 path + folder, (long)getpid(), i);
+        fd = create_new(temporary);
+        if (fd >= 0 || errno != EEXIST)
+            break;
+    }
+    if (fd >= 0) {
+        *ret_temporary = temporary;
+        return fd;
+    }
+    int sys = errno;
+    free(temporary);
+    errno = sys;
+    return -1;
+}
+
+/* link(2) refuses an existing name in one step; where a file system knows no links, looking first
+ * is the best there is. */
+static int publish_new(const char *temporary, const char *path)
+{
+    if (link(temporary, path) == 0)
+        return unlink(temporary);
+    if (errno == EEXIST)
+        return -1;
+    struct stat st;
+    if (lstat(path, &st) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(temporary, path);
+}
+
+int platform_publish(const char *temporary, const char *path, bool replace)
+{
+    sigset_t before = block_fatal_signals();
+    int result = replace ? rename(temporary, path) : publish_new(temporary, path);
+    int sys = errno;
+    if (result == 0)
+        forget_temporary(temporary);
+    unblock_fatal_signals(&before);
+    errno = sys;
+    return result;
+}
+
+void platform_remove_temporary(const char *temporary)
+{
+    sigset_t before = block_fatal_signals();
+    unlink(temporary);
+    forget_temporary(temporary);
+    unblock_fatal_signals(&before);
+}
+
+int platform_close(int fd)
+{
+    return close(fd);
+}
+
+void platform_die_of_closed_pipe(void)
+{
+    signal(SIGPIPE, SIG_DFL);
+    raise(SIGPIPE);
+    _Exit(1); /* the signal is blocked */
+}

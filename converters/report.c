@@ -1,0 +1,203 @@
+#include "report.h"
+
+#include "text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NOTICES_PRINTED 10 /* of each severity */
+
+static void print_offset(int64_t offset)
+{
+    if (offset != EH_NO_OFFSET)
+        fprintf(stderr, ", at offset %" PRId64, offset);
+    fputc('\n', stderr);
+}
+
+void report_notice(void *context, const struct eh_notice *n)
+{
+    struct report *r = context;
+    if (r->notices[n->severity]++ >= NOTICES_PRINTED || (r->quiet && n->severity == EH_NOTE))
+        return;
+    progress_erase(&r->progress);
+    fprintf(stderr, "%s: %s: %s", r->command, n->input, n->text);
+    print_offset(n->offset);
+}
+
+void report_warning(void *context, const char *text)
+{
+    struct report *r = context;
+    progress_erase(&r->progress);
+    fprintf(stderr, "%s: warning: %s\n", r->command, text);
+}
+
+void report_error(struct report *r, const struct eh_error *e)
+{
+    progress_erase(&r->progress);
+    fprintf(stderr, "%s: %s", r->command, e->text);
+    print_offset(e->offset);
+}
+
+void report_unprinted(struct report *r)
+{
+    static const char *const what[] = {"notes", "warnings", "damaged places"};
+    for (int severity = EH_NOTE; severity <= EH_DAMAGE; severity++)
+        if (r->notices[severity] > NOTICES_PRINTED && !(r->quiet && severity == EH_NOTE))
+            fprintf(stderr, "%s: and %" PRIu64 " more %s\n", r->command,
+                    r->notices[severity] - NOTICES_PRINTED, what[severity]);
+}
+
+void report_no_heap_events(struct report *r, const char *input)
+{
+    progress_erase(&r->progress);
+    fprintf(stderr,
+            "%s: warning: %s: no heap events in this trace. Windows records them only for "
+            "processes named beforehand:\n"
+            "  xperf -start HeapSession -heap -Pids PID -stackwalk HeapAlloc+HeapRealloc\n"
+            "  xperf -stop HeapSession -d heap.etl\n"
+            "or, for programs started later:\n"
+            "  wpr -heaptracingconfig APP.exe enable    then    wpr -start Heap\n"
+            "If the session wrote several files, give all of them.\n",
+            r->command, input);
+}
+
+/* Process instances that own a heap seen in an event. */
+static size_t heap_owners(const struct eh_model *model)
+{
+    unsigned char *seen = calloc(eh_model_processes(model), 1);
+    size_t count = 0;
+    for (size_t i = 1; seen && i < eh_model_heaps(model); i++) {
+        uint32_t owner = eh_model_heap(model, (uint32_t)i)->process;
+        count += !seen[owner];
+        seen[owner] = 1;
+    }
+    free(seen);
+    return count;
+}
+
+static void print_bytes(uint64_t bytes)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    if (bytes < 1024) {
+        fprintf(stderr, "%" PRIu64 " bytes", bytes);
+        return;
+    }
+    double value = (double)bytes / 1024;
+    size_t unit = 0;
+    for (; value >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
+        value /= 1024;
+    fprintf(stderr, "%.*f %s", value < 100 ? 1 : 0, value, units[unit]);
+}
+
+static void print_count(uint64_t n, const char *one, const char *many)
+{
+    fprintf(stderr, "%" PRIu64 " %s", n, n == 1 ? one : many);
+}
+
+void report_summary(struct report *r, const char *output, const struct eh_model *model,
+                    const struct eh_stats *stats)
+{
+    fprintf(stderr, "%s: %s: ", r->command, output);
+    print_count(stats->heap_events_total, "heap event", "heap events");
+    if (stats->heap_events_total) {
+        fputs(" of ", stderr);
+        print_count(heap_owners(model), "process", "processes");
+        fputs(" in ", stderr);
+        print_count(eh_model_heaps(model) - 1, "heap", "heaps");
+    }
+    if (stats->has_peak) {
+        fputs("; peak ", stderr);
+        print_bytes(stats->peak_live_bytes);
+        fprintf(stderr, " at %.3f s; outstanding ", (double)stats->peak_time_ns / 1e9);
+        print_bytes(stats->outstanding_bytes);
+        fputs(" in ", stderr);
+        print_count(stats->outstanding_blocks, "block", "blocks");
+    }
+    fputc('\n', stderr);
+}
+
+bool report_has_loss(const struct report *r, const struct eh_stats *stats, bool strict)
+{
+    if (r->notices[EH_DAMAGE] || stats->buffers_damaged || stats->bytes_skipped ||
+        stats->inputs_truncated)
+        return true;
+    return strict && (r->notices[EH_WARNING] || stats->events_lost || stats->buffers_lost);
+}
+
+/* A list of figures with dotted names becomes an object with one object inside. */
+struct json {
+    struct out *out;
+    bool begun;
+    enum { NEST_BEFORE, NEST_INSIDE, NEST_AFTER } nest;
+    bool nest_begun;
+};
+
+static const char nest_name[] = "heap_events.";
+#define NEST_NAME_BYTES (sizeof nest_name - 1)
+
+static void write_string(struct out *out, const char *s)
+{
+    out_write(out, s, strlen(s));
+}
+
+static void begin_member(struct json *j, const char *indent, bool *begun)
+{
+    write_string(j->out, *begun ? ",\n" : "\n");
+    write_string(j->out, indent);
+    *begun = true;
+}
+
+static void open_nest(struct json *j)
+{
+    begin_member(j, "  ", &j->begun);
+    write_string(j->out, "\"heap_events\": {");
+    j->nest = NEST_INSIDE;
+}
+
+static void close_nest(struct json *j)
+{
+    write_string(j->out, j->nest_begun ? "\n  }" : "}");
+    j->nest = NEST_AFTER;
+}
+
+static void write_figure(struct json *j, const char *name, const struct eh_figure *f)
+{
+    char *at = out_reserve(j->out, 6 * strlen(name) + TEXT_I64_BYTES + 4);
+    *at++ = '"';
+    at = put_json_escaped(at, name, strlen(name));
+    at = put_string(at, "\": ");
+    if (!f->known)
+        at = put_string(at, "null");
+    else
+        at = f->is_signed ? put_i64(at, (int64_t)f->value) : put_u64(at, f->value);
+    out_commit(j->out, at);
+}
+
+static void write_member(void *context, const struct eh_figure *f)
+{
+    struct json *j = context;
+    if (!strncmp(f->name, nest_name, NEST_NAME_BYTES)) {
+        if (j->nest == NEST_BEFORE)
+            open_nest(j);
+        begin_member(j, "    ", &j->nest_begun);
+        write_figure(j, f->name + NEST_NAME_BYTES, f);
+        return;
+    }
+    /* The object stands even where no heap event was seen: after the first figure. */
+    if (j->nest == NEST_BEFORE && j->begun)
+        open_nest(j);
+    if (j->nest == NEST_INSIDE)
+        close_nest(j);
+    begin_member(j, "  ", &j->begun);
+    write_figure(j, f->name, f);
+}
+
+void report_stats_json(struct out *out, const struct eh_stats *stats)
+{
+    struct json j = {.out = out};
+    write_string(out, "{");
+    eh_stats_each(stats, write_member, &j);
+    write_string(out, "\n}\n");
+}
