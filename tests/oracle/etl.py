@@ -519,6 +519,7 @@ class Trace:
 
     def records(self):
         """All records of known kinds in merged order; run to its end it completes the counts."""
+        self.events = self.time_steps_back = self.bad_buffers = 0
         streams = []
         for segment in self.segments:
             by_cpu = {}

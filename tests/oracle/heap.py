@@ -6,12 +6,14 @@ blocks and counts behind. Slow and plain on purpose: one dictionary per question
 import struct
 
 import etl
+import stacks
 
 MASK64 = (1 << 64) - 1
 REPLACED_WINDOW_NS = 1_000_000
 
 GUID_HEAP = bytes.fromhex('ab622922' '8061' '884b' 'a825346b75f2a24a')
 GUID_PROCESS = bytes.fromhex('d0a86f3d' '05fe' 'd011' '9dda00c04fd7ba7c')
+GUID_IMAGE = bytes.fromhex('1d5db12c' 'c15f' 'd111' 'abe100a0c911f518')
 GUID_THREAD = bytes.fromhex('d1a86f3d' '05fe' 'd011' '9dda00c04fd7ba7c')
 
 # type: (name, layouts by version). A layout lists the fields: P pointer size, 4 a u32.
@@ -134,7 +136,7 @@ class ProcessRecord:
         else:
             self.pid, self.parent = struct.unpack_from('<II', payload, width)
             if version >= 2:
-                self.key = etl.pointer(payload, 0, width)
+                self.key = etl.pointer(payload, 0, width) or None
         at = sid + 4
         if len(payload) < at:
             return
@@ -160,6 +162,8 @@ class Instance:
         self.heaps = {}  # handle: {address: Block}
         self.live_bytes = self.live_blocks = 0
         self.adds = 0    # blocks added so far, for `temporary`
+        self.images = stacks.Images()
+        self.since = 0   # position of its begin
 
     def learn(self, record):
         """Takes what a process record tells and is not known yet."""
@@ -189,7 +193,7 @@ class Row:
 
     __slots__ = ('time_ns', 'raw', 'instance', 'tid', 'cpu', 'event', 'heap', 'address', 'size',
                  'old_address', 'old_size', 'source', 'lifetime', 'live_bytes', 'live_blocks',
-                 'process_bytes', 'process_blocks', 'stack', 'join')
+                 'process_bytes', 'process_blocks', 'stack', 'join', 'position')
 
 
 class Threads:
@@ -263,20 +267,24 @@ def class_of(record):
         return 'process', record.opcode
     if guid == GUID_THREAD:
         return 'thread', record.opcode
+    if guid == GUID_IMAGE:
+        return 'image', record.opcode
     return None, 0
 
 
 class Heap:
     """The whole replay. After run(): rows, instances, counts."""
 
-    def __init__(self, trace, observer=None):
+    def __init__(self, trace):
         self.trace = trace
-        self.observer = observer  # stacks: sees every record first
+        self.stacks = stacks.Stacks(axis_of)
+        self.kernel_images = {}  # boot: Images
+        self.position = 0   # in the kept records
         self.rows = []
         self.instances = []
         self.open = {}      # (boot, pid): Instance
+        self.ended = {}     # (boot, pid): position where its last instance ended
         self.threads = Threads()
-        self.heap_states = {}  # (instance, handle): HeapState
         self.events_of = {}
         self.counts = dict.fromkeys(
             ('unknown_heap_events', 'unmatched_frees', 'replaced_allocs', 'failed_allocs',
@@ -292,10 +300,9 @@ class Heap:
         kept = []
         for record in self.trace.records():
             group, opcode = class_of(record)
-            if self.observer:
-                self.observer.see(record, group, opcode)
             if group is None:
                 continue
+            self.stacks.see(record, group, opcode)
             boot = record.segment.boot_time
             if group == 'thread' and opcode in (1, 2, 3, 4):
                 self.threads.thread_record(boot, opcode, record.payload(), record.version)
@@ -303,7 +310,8 @@ class Heap:
                 self.threads.switch(boot, record.cpu, record.payload())
             elif group == 'stack':
                 self.name_owner(record, opcode)
-            elif group in ('heap', 'heap_guid') or group == 'process' and opcode in (1, 2, 3, 4):
+            elif (group in ('heap', 'heap_guid') or group == 'process' and opcode in (1, 2, 3, 4)
+                  or group == 'image' and opcode in (2, 3, 4, 10)):
                 if group == 'heap' and record.kind in etl.PERFINFO_KINDS:
                     self.threads.note(record, boot)
                 kept.append((group, opcode, record))
@@ -320,13 +328,16 @@ class Heap:
     # -- second pass ----------------------------------------------------------------------------
 
     def run(self):
-        for group, opcode, record in self.collect():
+        for self.position, (group, opcode, record) in enumerate(self.collect()):
             if group == 'process':
                 self.process(record, opcode)
+            elif group == 'image':
+                self.image(record, opcode)
             elif group == 'heap':
                 self.hook_event(record, opcode)
             else:
                 self.guid_event(record)
+        self.stacks.attach(self)
         return self
 
     def instance(self, boot, pid):
@@ -334,6 +345,8 @@ class Heap:
         found = self.open.get((boot, pid))
         if found is None:
             found = self.open[boot, pid] = Instance(pid)
+            found.boot = boot
+            found.since = self.ended.get((boot, pid), 0)
             self.instances.append(found)
         return found
 
@@ -360,6 +373,7 @@ class Heap:
     def close(self, place, now):
         instance = self.open.pop(place)
         instance.end_ns = now
+        self.ended[place] = self.position
         for state in instance.heaps.values():
             self.free_all(state, 'process_end', now)
 
@@ -367,6 +381,27 @@ class Heap:
         for block in list(state.blocks.values()):
             self.counts['implicit_frees'] += 1
             self.remove(block, why, now, None)
+
+    def image(self, record, opcode):
+        told = stacks.parse_image(record.payload(), record.version, record.pointer_size)
+        if told is None:
+            return
+        base, size, pid, path = told
+        boot = record.segment.boot_time
+        if pid is None:
+            pid = record.owner[0]
+        if pid in (0, 4, None):
+            images, begin = self.kernel_images.setdefault(boot, stacks.Images()), 0
+        else:
+            instance = self.instance(boot, pid)
+            images, begin = instance.images, instance.since
+        images.record(opcode, base, size, path, self.position, begin)
+
+    def image_at(self, row, address):
+        """The image that `address` lay in for the row's process at the row's place."""
+        kernel = self.kernel_images.get(row.instance.boot)
+        return (row.instance.images.find(address, row.position)
+                or (kernel.find(address, row.position) if kernel else None))
 
     # -- decoding -------------------------------------------------------------------------------
 
@@ -402,6 +437,7 @@ class Heap:
         row = Row()
         row.time_ns = self.trace.time_ns(record.segment, record.raw)
         row.raw = record.raw
+        row.position = self.position
         row.join = axis_of(record.segment), record.raw, pid, tid, record
         row.instance = self.instance(record.segment.boot_time, pid if owner_pid is None else owner_pid)
         row.tid, row.cpu, row.event = tid, record.cpu, event
@@ -535,7 +571,7 @@ class Heap:
         stats.update(self.counts)
         stats.update({
             'stacks_attached': sum(row.stack is not None for row in self.rows),
-            'stacks_unmatched': self.observer.unmatched if self.observer else 0,
+            'stacks_unmatched': self.stacks.unmatched,
             'peak_live_bytes': self.peak_bytes,
             'peak_time_ns': self.peak_ns,
             'outstanding_bytes': self.live_bytes,
