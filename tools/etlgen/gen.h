@@ -13,6 +13,8 @@ enum { GEN_OK = 0, GEN_FAILED = 1, GEN_USAGE = 2 };
 
 /* Each subcommand: argv[0] is its name. Returns the exit status, messages are printed. */
 int gen_case(int argc, char **argv);
+int gen_demo(int argc, char **argv);
+int gen_bench(int argc, char **argv);
 
 /* Prints "etlgen: ..." to standard error and returns GEN_FAILED. */
 int gen_fail(const char *format, ...) EH_PRINTF(1, 2);
@@ -33,8 +35,10 @@ int gen_output_open(struct gen_output *o, const char *path);
  * printed when bytes could not be written. */
 int gen_output_close(struct gen_output *o, bool complete);
 
-/* Reads the number of an option: decimal or 0x hexadecimal, with an optional K, M or G (1024).
- * GEN_OK, or GEN_USAGE with a message printed. */
+/* Reads a number: decimal or 0x hexadecimal, with an optional K, M or G (1024). */
+bool gen_parse_number(const char *text, uint64_t *ret_value);
+
+/* The same for an option's value. GEN_OK, or GEN_USAGE with a message printed. */
 int gen_number(const char *subcommand, const char *option, const char *text, uint64_t *ret_value);
 
 #endif

@@ -75,7 +75,7 @@ static unsigned suffix_shift(const char *suffix)
     }
 }
 
-int gen_number(const char *subcommand, const char *option, const char *text, uint64_t *ret_value)
+bool gen_parse_number(const char *text, uint64_t *ret_value)
 {
     char *end;
     bool hexadecimal = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
@@ -85,7 +85,14 @@ int gen_number(const char *subcommand, const char *option, const char *text, uin
     unsigned shift = suffix_shift(end);
     bool whole = end != text && end[shift ? 1 : 0] == '\0' && text[0] >= '0' && text[0] <= '9';
     if (!whole || errno || value > UINT64_MAX >> shift)
-        return gen_usage(subcommand, "%s %s: not a number", option, text);
+        return false;
     *ret_value = (uint64_t)value << shift;
-    return GEN_OK;
+    return true;
+}
+
+int gen_number(const char *subcommand, const char *option, const char *text, uint64_t *ret_value)
+{
+    if (gen_parse_number(text, ret_value))
+        return GEN_OK;
+    return gen_usage(subcommand, "%s %s: not a number", option, text);
 }
