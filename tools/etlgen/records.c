@@ -75,16 +75,31 @@ static uint8_t *perf_record(struct trace *t, unsigned cpu, int64_t raw, unsigned
 }
 
 static uint8_t *class_record(struct trace *t, const struct origin *o, int64_t raw,
-                             const uint8_t guid[16], unsigned opcode, size_t payload)
+                             const uint8_t guid[16], unsigned opcode, unsigned version,
+                             size_t payload)
 {
     unsigned kind = pointer_size(o->kind) == 4 ? REC_FULL32 : REC_FULL64;
     uint8_t *at = NULL;
     if (!t->failed)
-        at = etl_writer_full(t->writer, o->cpu, kind, guid, opcode, 2, o->pid, o->tid, raw, payload);
+        at = etl_writer_full(t->writer, o->cpu, kind, guid, opcode, version, o->pid, o->tid, raw,
+                             payload);
     if (!at)
         t->failed = true;
     t->records++;
     return at ? at : t->nowhere;
+}
+
+static const uint8_t heap_class[16] = {0xAB, 0x62, 0x29, 0x22, 0x80, 0x61, 0x88, 0x4B,
+                                       0xA8, 0x25, 0x34, 0x6B, 0x75, 0xF2, 0xA2, 0x4A};
+
+/* A record of group 0x10, in the form that o->kind asks for. */
+static uint8_t *heap_record(struct trace *t, const struct origin *o, int64_t raw, unsigned hook,
+                            unsigned version, size_t payload)
+{
+    t->heap_events++;
+    if (o->kind == REC_FULL32 || o->kind == REC_FULL64)
+        return class_record(t, o, raw, heap_class, hook & 0xFF, version, payload);
+    return hook_record(t, o, raw, hook, version, payload);
 }
 
 static uint8_t *put_bytes(uint8_t *at, const void *bytes, size_t length)
@@ -177,10 +192,9 @@ void rec_heap_layout(struct trace *t, const struct origin *o, int64_t raw, size_
 {
     const struct heap_layout *l = &layouts[layout];
     unsigned pointer = pointer_size(o->kind);
-    uint8_t *at = hook_record(t, o, raw, l->hook, l->version, layout_bytes(l->fields, pointer));
+    uint8_t *at = heap_record(t, o, raw, l->hook, l->version, layout_bytes(l->fields, pointer));
     for (const char *field = l->fields; *field; field++)
         at = put_field(at, pointer, *field, call);
-    t->heap_events++;
 }
 
 void rec_heap(struct trace *t, const struct origin *o, int64_t raw, unsigned hook,
@@ -194,8 +208,7 @@ void rec_heap(struct trace *t, const struct origin *o, int64_t raw, unsigned hoo
 
 void rec_heap_blank(struct trace *t, const struct origin *o, int64_t raw, unsigned hook, size_t size)
 {
-    memset(hook_record(t, o, raw, hook, 2, size), 0, size);
-    t->heap_events++;
+    memset(heap_record(t, o, raw, hook, 2, size), 0, size);
 }
 
 /* A user account, S-1-5-21-1-2-3-1001. */
@@ -303,7 +316,7 @@ void rec_debug_id(struct trace *t, const struct origin *o, int64_t raw,
     size_t name = strlen(image->pdb) + 1;
     uint8_t guid[16];
     made_up_signature(image->path, guid);
-    uint8_t *at = class_record(t, o, raw, image_class, OPCODE_RSDS, pointer + 24 + name);
+    uint8_t *at = class_record(t, o, raw, image_class, OPCODE_RSDS, 2, pointer + 24 + name);
     at = put_pointer(at, pointer, image->base);
     at = put_u32(at, image->pid);
     at = put_bytes(at, guid, sizeof guid);
@@ -316,7 +329,7 @@ void rec_volume(struct trace *t, const struct origin *o, int64_t raw, const char
 {
     enum { OPCODE_VOLUME = 35 };
     size_t size = utf16_bytes(nt_path) + utf16_bytes(dos_path);
-    put_utf16(put_utf16(class_record(t, o, raw, config_class, OPCODE_VOLUME, size), nt_path),
+    put_utf16(put_utf16(class_record(t, o, raw, config_class, OPCODE_VOLUME, 2, size), nt_path),
               dos_path);
 }
 

@@ -27,7 +27,8 @@ int trace_open(struct trace *t, const char *path, const struct etl_session *sess
 int trace_close(struct trace *t);
 
 /* Where a record comes from. `kind` is REC_SYSTEM32, REC_SYSTEM64, ...: it decides the width of
- * pointers in the payload; PERFINFO kinds carry no pid and tid. */
+ * pointers in the payload; PERFINFO kinds carry no pid and tid. Heap records may be of a FULL
+ * kind, too. */
 struct origin {
     unsigned cpu, kind;
     uint32_t pid, tid;
