@@ -11,6 +11,7 @@ static const struct {
     {"case", gen_case, "compile a text description of buffers and events, damaged ones too"},
     {"demo", gen_demo, "a story to look at in a viewer"},
     {"bench", gen_bench, "many plausible events, for measuring"},
+    {"random", gen_random, "well-formed events in any combination, for comparing decoders"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
