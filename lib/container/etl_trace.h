@@ -30,6 +30,7 @@ struct etl_stream {
     bool mixed;   /* the session mixed its processors in one stream: cpu says nothing */
     uint16_t cpu;
     uint32_t input; /* index of the input */
+    bool has_record; /* for the user of the stream: it stands at a record, not at a buffer's end */
     struct record record; /* the current record, valid until the stream moves on */
 };
 

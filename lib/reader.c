@@ -1,0 +1,456 @@
+/* Joins the layers: survey, then merge -> decode -> track, in batches of rows. */
+#include "etlheap.h"
+
+#include "base/hash.h"
+#include "container/etl_layout.h"
+#include "container/etl_merge.h"
+#include "container/etl_trace.h"
+#include "decode/heap.h"
+#include "decode/route.h"
+#include "survey.h"
+#include "track/owners.h"
+#include "track/track.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Whose the last heap record was: the next one mostly belongs to the same thread. */
+struct owner_cache {
+    uint64_t epoch;
+    uint32_t boot, pid, tid;
+    uint32_t process, thread;
+    bool filled;
+};
+
+struct eh_reader {
+    struct eh_options options;
+    struct etl_trace trace;
+    struct eh_model *model;
+    struct eh_info info;
+    struct eh_stats stats;
+    struct owners *owners;
+    struct track track;
+    struct merge merge;
+    struct owner_cache owner;
+    const char **input_names;
+    bool told_misfit, told_class; /* warned once */
+    bool ended;
+    size_t count; /* rows in the batch */
+    struct eh_event rows[EH_BATCH_ROWS];
+};
+
+static void tell_once(struct eh_reader *r, bool *told, const struct etl_stream *s, const char *text)
+{
+    if (*told)
+        return;
+    *told = true;
+    int64_t offset = s->open_offset + (s->record.bytes - s->bytes);
+    notice(&r->trace.notices, EH_WARNING, s->file->path, offset, 0, "%s", text);
+}
+
+/* ---- opening ---- */
+
+static const char *without_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static int set_names(struct eh_reader *r, const char *const *paths, size_t count,
+                     struct eh_error *e)
+{
+    r->input_names = calloc(count, sizeof *r->input_names);
+    if (!r->input_names)
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        r->input_names[i] = without_folder(paths[i]);
+    r->info.inputs = count;
+    r->info.input_names = r->input_names;
+    return 0;
+}
+
+/* Hashes what the index knows of every buffer, and the headers: any two traces differ there. */
+static void set_content_hash(struct eh_reader *r)
+{
+    uint64_t h = 0;
+    for (size_t i = 0; i < r->trace.file_count; i++) {
+        const struct etl_file *f = &r->trace.files[i];
+        for (size_t j = 0; j < f->buffer_count; j++) {
+            const struct etl_buffer *b = &f->buffers[j];
+            uint64_t sizes = (uint64_t)b->stored << 32 | b->valid;
+            h = hash_u64(h ^ (uint64_t)b->offset ^ hash_u64((uint64_t)b->sequence ^ hash_u64(sizes)));
+        }
+        for (size_t j = 0; j < f->segment_count; j++) {
+            const struct etl_header *s = &f->segments[j].header;
+            h = hash_u64(h ^ (uint64_t)s->start_time ^ hash_u64((uint64_t)s->raw_start));
+        }
+    }
+    r->info.content_hash[0] = h;
+    r->info.content_hash[1] = hash_u64(h ^ r->info.heap_records);
+}
+
+static void set_info(struct eh_reader *r)
+{
+    const struct etl_header *h = etl_trace_header(&r->trace, r->trace.first);
+    r->info.start_unix_ns = filetime_to_unix_ns(r->trace.start_time);
+    r->info.boot_unix_ns = h->boot_time ? filetime_to_unix_ns(h->boot_time) : 0;
+    r->info.os_major = h->os_major;
+    r->info.os_minor = h->os_minor;
+    r->info.os_build = h->os_build;
+    r->info.processors = h->processors ? h->processors : 1;
+    r->info.pointer_size = h->pointer_size;
+    r->info.timezone_minutes = h->timezone_minutes;
+    r->info.clock_frequency = h->frequency;
+    r->info.session = h->session;
+}
+
+static int survey(struct eh_reader *r, struct eh_error *e)
+{
+    struct survey s = {
+        .trace = &r->trace,
+        .owners = r->owners,
+        .info = &r->info,
+        .progress = r->options.progress,
+        .context = r->options.context,
+    };
+    return survey_run(&s, e);
+}
+
+static int spooled(void *context, uint64_t bytes)
+{
+    const struct eh_options *o = context;
+    return o->progress ? o->progress(o->context, bytes, 0) : 0;
+}
+
+/* Moves a stream to its next record or buffer end and (back) into the queue. */
+static int advance(struct eh_reader *r, uint32_t i, bool queued, struct eh_error *e)
+{
+    struct etl_stream *s = &r->trace.streams[i];
+    enum etl_step step = etl_stream_next(&r->trace, s, e);
+    if (step == ETL_ERROR)
+        return -1;
+    s->has_record = step == ETL_RECORD;
+    if (step == ETL_END) {
+        if (queued)
+            merge_pop(&r->merge);
+    } else if (queued) {
+        merge_move(&r->merge, s->key);
+    } else {
+        merge_push(&r->merge, (struct merge_entry){s->key, i});
+    }
+    return 0;
+}
+
+static int start_second_pass(struct eh_reader *r, struct eh_error *e)
+{
+    owners_restart(r->owners);
+    track_init(&r->track, r->model, &r->stats);
+    etl_trace_rewind(&r->trace, false);
+    if (merge_init(&r->merge, r->trace.stream_count) < 0)
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+    for (uint32_t i = 0; i < r->trace.stream_count; i++)
+        if (advance(r, i, false, e) < 0)
+            return -1;
+    return 0;
+}
+
+static int open_reader(struct eh_reader *r, const char *const *paths, size_t count,
+                       struct eh_error *e)
+{
+    struct notices to = {r->options.notice, r->options.context};
+    r->model = model_create();
+    r->owners = r->model ? owners_create(r->model) : NULL;
+    if (!r->owners)
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+    if (etl_trace_open(&r->trace, paths, count, &to, spooled, &r->options, e) < 0)
+        return -1;
+    set_info(r);
+    if (set_names(r, paths, count, e) < 0 || survey(r, e) < 0)
+        return -1;
+    set_content_hash(r);
+    return start_second_pass(r, e);
+}
+
+int eh_open(struct eh_reader **ret_reader, const char *const *paths, size_t count,
+            const struct eh_options *options, struct eh_error *e)
+{
+    struct eh_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+    if (options)
+        r->options = *options;
+    if (open_reader(r, paths, count, e) < 0) {
+        eh_close(r);
+        return -1;
+    }
+    *ret_reader = r;
+    return 0;
+}
+
+void eh_close(struct eh_reader *r)
+{
+    if (!r)
+        return;
+    track_finish(&r->track);
+    merge_finish(&r->merge);
+    owners_destroy(r->owners);
+    etl_trace_close(&r->trace);
+    model_destroy(r->model);
+    free(r->input_names);
+    free(r);
+}
+
+const struct eh_info *eh_info(const struct eh_reader *r)
+{
+    return &r->info;
+}
+
+const struct eh_model *eh_model(const struct eh_reader *r)
+{
+    return r->model;
+}
+
+const struct eh_stats *eh_stats(const struct eh_reader *r)
+{
+    return &r->stats;
+}
+
+/* ---- one heap record to rows ---- */
+
+/* The instance and thread of a record whose header, or payload, names them. */
+static int find_owner(struct eh_reader *r, uint32_t boot, uint32_t pid, uint32_t tid,
+                      struct eh_event *row, struct eh_error *e)
+{
+    struct owner_cache *c = &r->owner;
+    uint64_t epoch = owners_epoch(r->owners);
+    if (!c->filled || c->epoch != epoch || c->pid != pid || c->tid != tid || c->boot != boot) {
+        *c = (struct owner_cache){.epoch = epoch, .boot = boot, .pid = pid, .tid = tid};
+        if (owners_process(r->owners, boot, pid, &c->process, e) < 0)
+            return -1;
+        if (tid != REC_NO_ID && owners_thread(r->owners, c->process, tid, &c->thread, e) < 0)
+            return -1;
+        c->filled = true;
+    }
+    row->process = c->process;
+    row->thread = c->thread;
+    row->thread_id = tid;
+    return 0;
+}
+
+/* A record without ids belongs to the thread that runs on its processor, if that is known. */
+static int find_running(struct eh_reader *r, const struct etl_stream *s, struct eh_event *row,
+                        struct eh_error *e)
+{
+    uint32_t process, tid;
+    row->thread_id = EH_NO_ID;
+    if (s->mixed || !owners_running(r->owners, s->clock->boot, s->cpu, &process, &tid))
+        return 0;
+    row->thread_id = tid;
+    row->process = process;
+    return process ? owners_thread(r->owners, process, tid, &row->thread, e) : 0;
+}
+
+static int set_owner(struct eh_reader *r, const struct etl_stream *s,
+                     const struct heap_extra *extra, struct eh_event *row, struct eh_error *e)
+{
+    const struct record *rec = &s->record;
+    uint32_t boot = s->clock->boot;
+    int result;
+    if (rec->process_id != REC_NO_ID)
+        result = find_owner(r, boot, rec->process_id, rec->thread_id, row, e);
+    else
+        result = find_running(r, s, row, e);
+    if (result < 0 || !extra->has_process_id || extra->process_id == rec->process_id)
+        return result;
+    /* A snapshot of another process: its row is that process's, the thread stays (contract 5). */
+    return owners_process(r->owners, boot, extra->process_id, &row->process, e);
+}
+
+static void count_row(struct eh_reader *r, const struct eh_event *row)
+{
+    struct eh_stats *s = &r->stats;
+    s->heap_events[row->kind]++;
+    s->heap_events_total++;
+    if (row->kind == EH_UNKNOWN)
+        s->unknown_types[row->hook & 0xFF]++;
+    if (!s->has_times || row->time_ns < s->first_time_ns)
+        s->first_time_ns = row->time_ns;
+    if (!s->has_times || row->time_ns > s->last_time_ns)
+        s->last_time_ns = row->time_ns;
+    s->has_times = true;
+}
+
+/* Counts what did not fit; false when the record gives no row (the heap GUID in a layout nobody
+ * knows). */
+static bool accept_fit(struct eh_reader *r, const struct etl_stream *s, enum heap_fit fit,
+                       bool by_class)
+{
+    if (fit == HEAP_FITS)
+        return true;
+    r->stats.unknown_heap_events++;
+    if (by_class) {
+        tell_once(r, &r->told_class, s,
+                  "a heap event in a manifest or class form of unknown layout; such events are "
+                  "counted, not decoded");
+        return false;
+    }
+    if (fit == HEAP_MISFIT)
+        tell_once(r, &r->told_misfit, s,
+                  "a heap event whose payload is shorter than any known layout; such rows carry "
+                  "header fields only");
+    return true;
+}
+
+static int give_event(struct eh_reader *r, const struct eh_event *row, struct eh_error *e)
+{
+    count_row(r, row);
+    int n = track_event(&r->track, row, r->rows + r->count, e);
+    if (n < 0)
+        return -1;
+    r->count += (size_t)n;
+    return 0;
+}
+
+static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned type, bool by_class,
+                     struct eh_error *e)
+{
+    struct eh_event row = {0};
+    struct heap_extra extra;
+    enum heap_fit fit = heap_decode(&s->record, type, by_class, &row, &extra);
+    if (!accept_fit(r, s, fit, by_class))
+        return 0;
+    row.raw_time = s->record.raw;
+    row.time_ns = etl_time_ns(s->clock, s->record.raw);
+    if (!s->mixed) {
+        row.cpu = s->cpu;
+        row.flags |= EH_HAS_CPU;
+    }
+    if (set_owner(r, s, &extra, &row, e) < 0)
+        return -1;
+    return give_event(r, &row, e);
+}
+
+/* ---- context records of the second pass ---- */
+
+static int take_process(struct eh_reader *r, const struct moment *m, const struct record *rec,
+                        unsigned type, struct eh_error *e)
+{
+    struct process_record p;
+    struct process_change change;
+    if (!process_decode(rec, &p))
+        return 0;
+    if (owners_process_record(r->owners, m, type, &p, &change, e) < 0)
+        return -1;
+    if (change.begun)
+        r->rows[r->count++] = (struct eh_event){
+            .time_ns = m->time_ns,
+            .raw_time = m->raw,
+            .process = change.begun,
+            .thread_id = EH_NO_ID,
+            .kind = EH_PROCESS_START,
+        };
+    return change.ended ? track_process_end(&r->track, change.ended, m->time_ns, m->raw, e) : 0;
+}
+
+static int take_record(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
+{
+    const struct record *rec = &s->record;
+    struct thread_record thread;
+    uint32_t tid;
+    unsigned type;
+    enum route route = route_record(rec, &type);
+    if (route == ROUTE_NONE)
+        return 0;
+    if (route == ROUTE_HEAP || route == ROUTE_HEAP_CLASS)
+        return take_heap(r, s, type, route == ROUTE_HEAP_CLASS, e);
+    struct moment m = {s->clock->boot, rec->raw, etl_time_ns(s->clock, rec->raw)};
+    switch (route) {
+    case ROUTE_PROCESS:
+        return take_process(r, &m, rec, type, e);
+    case ROUTE_THREAD:
+        return thread_decode(rec, &thread) ? owners_thread_record(r->owners, &m, type, &thread, e)
+                                           : 0;
+    case ROUTE_SWITCH:
+        return !s->mixed && switch_decode(rec, &tid)
+                   ? owners_switch(r->owners, m.boot, s->cpu, tid, e)
+                   : 0;
+    default:
+        return 0;
+    }
+}
+
+/* ---- batches ---- */
+
+static bool has_room(const struct eh_reader *r)
+{
+    return r->count + TRACK_ROWS <= EH_BATCH_ROWS && !r->track.sweep.active;
+}
+
+/* Takes records from the stream that is first, as long as it stays first and there is room. */
+static int take_run(struct eh_reader *r, struct eh_error *e)
+{
+    uint32_t i = r->merge.entries[0].stream;
+    struct etl_stream *s = &r->trace.streams[i];
+    struct merge_entry limit = merge_second(&r->merge);
+    while (has_room(r)) {
+        if (s->has_record && take_record(r, s, e) < 0)
+            return -1;
+        enum etl_step step = etl_stream_next(&r->trace, s, e);
+        s->has_record = step == ETL_RECORD;
+        if (step == ETL_ERROR)
+            return -1;
+        if (step == ETL_END) {
+            merge_pop(&r->merge);
+            return 0;
+        }
+        if (!merge_before((struct merge_entry){s->key, i}, limit))
+            break;
+    }
+    merge_move(&r->merge, s->key);
+    return 0;
+}
+
+static void end_trace(struct eh_reader *r)
+{
+    const struct etl_counts *c = &r->trace.counts;
+    track_end(&r->track);
+    r->stats.events = c->events;
+    r->stats.buffers_read = c->buffers_read;
+    r->stats.buffers_damaged = c->buffers_damaged;
+    r->stats.bytes_skipped = c->bytes_skipped;
+    r->stats.time_steps_back = c->time_steps_back;
+    r->stats.events_lost = c->events_lost;
+    r->stats.buffers_lost = c->buffers_lost;
+    r->stats.inputs_truncated = c->inputs_truncated;
+    r->ended = true;
+}
+
+static int fill_batch(struct eh_reader *r, struct eh_error *e)
+{
+    while (r->count + TRACK_ROWS <= EH_BATCH_ROWS) {
+        if (r->track.sweep.active) {
+            r->count += track_sweep(&r->track, r->rows + r->count, EH_BATCH_ROWS - r->count);
+        } else if (!r->merge.count) {
+            end_trace(r);
+            return 0;
+        } else if (take_run(r, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int eh_next(struct eh_reader *r, const struct eh_event **ret_rows, size_t *ret_count,
+            struct eh_error *e)
+{
+    r->count = 0;
+    if (!r->ended && fill_batch(r, e) < 0)
+        return -1;
+    const struct eh_options *o = &r->options;
+    if (o->progress && o->progress(o->context, r->trace.bytes_done, 2 * r->trace.bytes_total))
+        return eh_fail(e, EH_ERR_IO, EINTR, EH_NO_OFFSET, "stopped");
+    *ret_rows = r->rows;
+    *ret_count = r->count;
+    return r->count > 0;
+}

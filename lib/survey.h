@@ -1,0 +1,21 @@
+/* The first pass over a trace: who runs in it, what it is called, how much there is. It counts what
+ * the container counts and tells its damage; the second pass then knows every name. */
+#ifndef ETLHEAP_SURVEY_H
+#define ETLHEAP_SURVEY_H
+
+#include "container/etl_trace.h"
+#include "model/info.h"
+#include "track/owners.h"
+
+struct survey {
+    struct etl_trace *trace;
+    struct owners *owners;
+    struct eh_info *info;
+    int (*progress)(void *context, uint64_t done, uint64_t total); /* may be NULL */
+    void *context;
+};
+
+/* Fills the owners and the counts of `info`. 0, or -1 with `e` filled. */
+int survey_run(const struct survey *s, struct eh_error *e);
+
+#endif

@@ -1,0 +1,427 @@
+#include "track/owners.h"
+
+#include "base/array.h"
+#include "base/limits.h"
+#include "decode/route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A stretch of one pid's time between two of its start or end records. */
+struct span {
+    uint32_t process; /* instance, 0 as long as nothing asked for one */
+    uint32_t next;    /* of the same pid */
+    uint64_t key;     /* UniqueProcessKey; with has_key */
+    uint64_t heap_records;
+    int64_t begin_raw;
+    bool has_key;
+    bool after_end; /* it began with an end record */
+    bool has_stacks;
+};
+
+struct pid_entry {
+    uint32_t boot, pid;
+    uint32_t first, current; /* spans */
+};
+
+struct thread_entry {
+    uint32_t first, current; /* threads */
+    int64_t started_raw;
+    bool started, ended;
+};
+
+struct owners {
+    struct eh_model *model;
+    struct map pids; /* (boot, pid) to entry + 1 */
+    struct pid_entry *entries;
+    size_t entry_count, entry_room;
+    struct span *spans; /* span 0 does not exist */
+    size_t span_count, span_room;
+    struct map threads; /* (process, tid) to thread entry + 1 */
+    struct thread_entry *thread_entries;
+    size_t thread_entry_count, thread_entry_room;
+    uint32_t *thread_next; /* by thread: the next instance of the same tid */
+    size_t thread_next_room;
+    struct map tids;    /* (boot, tid) to process: whose a thread is */
+    struct map running; /* (boot, cpu) to tid + 1 */
+    uint64_t epoch;
+    bool second_pass;
+};
+
+struct owners *owners_create(struct eh_model *model)
+{
+    struct owners *o = calloc(1, sizeof *o);
+    if (!o)
+        return NULL;
+    o->model = model;
+    o->span_count = 1;
+    return o;
+}
+
+void owners_destroy(struct owners *o)
+{
+    if (!o)
+        return;
+    map_finish(&o->pids);
+    map_finish(&o->threads);
+    map_finish(&o->tids);
+    map_finish(&o->running);
+    free(o->entries);
+    free(o->spans);
+    free(o->thread_entries);
+    free(o->thread_next);
+    free(o);
+}
+
+void owners_restart(struct owners *o)
+{
+    o->second_pass = true;
+    o->epoch++;
+    for (size_t i = 0; i < o->entry_count; i++)
+        o->entries[i].current = o->entries[i].first;
+    for (size_t i = 0; i < o->thread_entry_count; i++) {
+        o->thread_entries[i].current = o->thread_entries[i].first;
+        o->thread_entries[i].started = o->thread_entries[i].ended = false;
+    }
+    map_finish(&o->running);
+}
+
+uint64_t owners_epoch(const struct owners *o)
+{
+    return o->epoch;
+}
+
+static int fail(struct eh_error *e)
+{
+    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET,
+                   "out of memory for processes and threads, or more than %u of them",
+                   (unsigned)LIMIT_PROCESSES);
+}
+
+static int new_span(struct owners *o, uint32_t *ret_span)
+{
+    if (o->span_count > LIMIT_PROCESSES ||
+        ARRAY_RESERVE(o->spans, o->span_room, o->span_count + 1) < 0)
+        return -1;
+    o->spans[o->span_count] = (struct span){0};
+    *ret_span = (uint32_t)o->span_count++;
+    return 0;
+}
+
+static int find_pid(struct owners *o, uint32_t boot, uint32_t pid, struct pid_entry **ret_entry)
+{
+    uint32_t found = map_get(&o->pids, boot, pid);
+    if (!found) {
+        uint32_t span;
+        if (ARRAY_RESERVE(o->entries, o->entry_room, o->entry_count + 1) < 0 ||
+            new_span(o, &span) < 0)
+            return -1;
+        o->entries[o->entry_count++] = (struct pid_entry){boot, pid, span, span};
+        found = (uint32_t)o->entry_count;
+        if (map_set(&o->pids, boot, pid, found) < 0)
+            return -1;
+    }
+    *ret_entry = &o->entries[found - 1];
+    return 0;
+}
+
+/* The instance of the pid's current span, made if need be. */
+static int span_process(struct owners *o, const struct pid_entry *p, uint32_t *ret_process)
+{
+    struct span *s = &o->spans[p->current];
+    if (!s->process) {
+        struct eh_process nameless = {
+            .pid = p->pid,
+            .boot = p->boot,
+            .heap_records = s->heap_records,
+            .has_stacks = s->has_stacks,
+        };
+        if (model_add_process(o->model, &nameless, &s->process) < 0)
+            return -1;
+    }
+    *ret_process = s->process;
+    return 0;
+}
+
+int owners_process(struct owners *o, uint32_t boot, uint32_t pid, uint32_t *ret_process,
+                   struct eh_error *e)
+{
+    struct pid_entry *p;
+    if (find_pid(o, boot, pid, &p) < 0 || span_process(o, p, ret_process) < 0)
+        return fail(e);
+    return 0;
+}
+
+static int model_text(struct owners *o, const struct raw_text *text, const char **ret_string)
+{
+    char bytes[LIMIT_NAME_BYTES];
+    size_t n = raw_text_utf8(text, bytes, sizeof bytes);
+    if (!n)
+        return 0;
+    const char *string = model_string(o->model, bytes, n);
+    if (!string)
+        return -1;
+    *ret_string = string;
+    return 0;
+}
+
+/* What a record tells of the instance; the first to tell wins. */
+static int learn_process(struct owners *o, const struct pid_entry *p,
+                         const struct process_record *r)
+{
+    uint32_t id;
+    if (span_process(o, p, &id) < 0)
+        return -1;
+    if (o->second_pass)
+        return 0;
+    struct span *s = &o->spans[p->current];
+    struct eh_process *process = model_process(o->model, id);
+    if (!s->has_key && r->has_key) {
+        s->key = r->key;
+        s->has_key = true;
+    }
+    if (!process->has_parent) {
+        process->parent_pid = r->parent_pid;
+        process->has_parent = true;
+    }
+    if (!process->name && model_text(o, &r->name, &process->name) < 0)
+        return -1;
+    if (!process->command_line && model_text(o, &r->command_line, &process->command_line) < 0)
+        return -1;
+    return 0;
+}
+
+/* Moves the pid to its next span: a new one in the first pass. */
+static int next_span(struct owners *o, struct pid_entry *p, const struct moment *m, bool after_end)
+{
+    uint32_t next = o->spans[p->current].next;
+    if (!next) {
+        if (new_span(o, &next) < 0)
+            return -1;
+        o->spans[p->current].next = next;
+        o->spans[next].begin_raw = m->raw;
+        o->spans[next].after_end = after_end;
+    }
+    p->current = next;
+    o->epoch++;
+    return 0;
+}
+
+static void close_instance(struct owners *o, uint32_t process, int64_t time_ns)
+{
+    struct eh_process *p = model_process(o->model, process);
+    if (!p->has_end) {
+        p->has_end = true;
+        p->end_ns = time_ns;
+    }
+}
+
+static bool same_key(const struct span *s, const struct process_record *r)
+{
+    return s->has_key && r->has_key && s->key == r->key;
+}
+
+static int apply_start(struct owners *o, struct pid_entry *p, const struct moment *m,
+                       const struct process_record *r, struct process_change *change)
+{
+    if (!same_key(&o->spans[p->current], r)) {
+        change->ended = o->spans[p->current].process;
+        if (change->ended)
+            close_instance(o, change->ended, m->time_ns);
+        if (next_span(o, p, m, false) < 0)
+            return -1;
+    }
+    if (learn_process(o, p, r) < 0)
+        return -1;
+    struct eh_process *process = model_process(o->model, o->spans[p->current].process);
+    if (!process->has_start) {
+        process->has_start = true;
+        process->start_ns = m->time_ns;
+    }
+    change->begun = o->spans[p->current].process;
+    return 0;
+}
+
+static int apply_end(struct owners *o, struct pid_entry *p, const struct moment *m,
+                     const struct process_record *r, struct process_change *change)
+{
+    /* A second input may hold the same record. */
+    struct span *s = &o->spans[p->current];
+    if (s->after_end && s->begin_raw == m->raw)
+        return 0;
+    if (learn_process(o, p, r) < 0)
+        return -1;
+    change->ended = o->spans[p->current].process;
+    close_instance(o, change->ended, m->time_ns);
+    return next_span(o, p, m, true);
+}
+
+int owners_process_record(struct owners *o, const struct moment *m, unsigned type,
+                          const struct process_record *p, struct process_change *ret_change,
+                          struct eh_error *e)
+{
+    struct pid_entry *entry;
+    *ret_change = (struct process_change){0};
+    if (find_pid(o, m->boot, p->pid, &entry) < 0)
+        return fail(e);
+    int result;
+    if (type == TYPE_START)
+        result = apply_start(o, entry, m, p, ret_change);
+    else if (type == TYPE_END)
+        result = apply_end(o, entry, m, p, ret_change);
+    else
+        result = learn_process(o, entry, p);
+    return result < 0 ? fail(e) : 0;
+}
+
+static int new_thread(struct owners *o, uint32_t process, uint32_t tid, uint32_t *ret_thread)
+{
+    if (model_add_thread(o->model, &(struct eh_thread){process, tid, NULL}, ret_thread) < 0 ||
+        ARRAY_RESERVE(o->thread_next, o->thread_next_room, *ret_thread + 1u) < 0)
+        return -1;
+    o->thread_next[*ret_thread] = 0;
+    return 0;
+}
+
+static int find_thread(struct owners *o, uint32_t process, uint32_t tid,
+                       struct thread_entry **ret_entry)
+{
+    uint32_t found = map_get(&o->threads, process, tid);
+    if (!found) {
+        uint32_t thread;
+        if (ARRAY_RESERVE(o->thread_entries, o->thread_entry_room, o->thread_entry_count + 1) < 0 ||
+            new_thread(o, process, tid, &thread) < 0)
+            return -1;
+        o->thread_entries[o->thread_entry_count++] =
+            (struct thread_entry){.first = thread, .current = thread};
+        found = (uint32_t)o->thread_entry_count;
+        if (map_set(&o->threads, process, tid, found) < 0)
+            return -1;
+    }
+    *ret_entry = &o->thread_entries[found - 1];
+    return 0;
+}
+
+int owners_thread(struct owners *o, uint32_t process, uint32_t tid, uint32_t *ret_thread,
+                  struct eh_error *e)
+{
+    struct thread_entry *t;
+    if (find_thread(o, process, tid, &t) < 0)
+        return fail(e);
+    *ret_thread = t->current;
+    return 0;
+}
+
+/* A start record makes a new thread where one with this tid has started or ended before. */
+static int start_thread(struct owners *o, struct thread_entry *t, uint32_t process, uint32_t tid,
+                        int64_t raw)
+{
+    bool again = t->started && t->started_raw == raw;
+    if ((t->started || t->ended) && !again) {
+        uint32_t next = o->thread_next[t->current];
+        if (!next) {
+            if (new_thread(o, process, tid, &next) < 0)
+                return -1;
+            o->thread_next[t->current] = next;
+        }
+        t->current = next;
+        t->ended = false;
+        o->epoch++;
+    }
+    t->started = true;
+    t->started_raw = raw;
+    return 0;
+}
+
+/* Whose a thread is: the first pass notes the first mention, so that a switch before it is known
+ * to the second, which then follows the records. */
+static int own_tid(struct owners *o, const struct moment *m, uint32_t tid, uint32_t process)
+{
+    if (!o->second_pass && map_get(&o->tids, m->boot, tid))
+        return 0;
+    return map_set(&o->tids, m->boot, tid, process);
+}
+
+/* A later name wins, an empty one does not. */
+static int learn_thread(struct owners *o, const struct thread_entry *t,
+                        const struct raw_text *name)
+{
+    if (o->second_pass)
+        return 0;
+    return model_text(o, name, &model_thread(o->model, t->current)->name);
+}
+
+int owners_thread_record(struct owners *o, const struct moment *m, unsigned type,
+                         const struct thread_record *t, struct eh_error *e)
+{
+    uint32_t process;
+    struct thread_entry *entry;
+    if (owners_process(o, m->boot, t->pid, &process, e) < 0)
+        return -1;
+    if (find_thread(o, process, t->tid, &entry) < 0 || own_tid(o, m, t->tid, process) < 0)
+        return fail(e);
+    if (type == TYPE_START && start_thread(o, entry, process, t->tid, m->raw) < 0)
+        return fail(e);
+    if (type == TYPE_END)
+        entry->ended = true;
+    return learn_thread(o, entry, &t->name) < 0 ? fail(e) : 0;
+}
+
+int owners_thread_name(struct owners *o, const struct moment *m, const struct thread_record *t,
+                       struct eh_error *e)
+{
+    uint32_t process;
+    struct thread_entry *entry;
+    if (owners_process(o, m->boot, t->pid, &process, e) < 0)
+        return -1;
+    if (find_thread(o, process, t->tid, &entry) < 0 || learn_thread(o, entry, &t->name) < 0)
+        return fail(e);
+    return 0;
+}
+
+int owners_switch(struct owners *o, uint32_t boot, unsigned cpu, uint32_t tid, struct eh_error *e)
+{
+    if (tid == UINT32_MAX)
+        return 0;
+    return map_set(&o->running, boot, cpu, tid + 1) < 0 ? fail(e) : 0;
+}
+
+bool owners_running(const struct owners *o, uint32_t boot, unsigned cpu, uint32_t *ret_process,
+                    uint32_t *ret_tid)
+{
+    uint32_t tid = map_get(&o->running, boot, cpu);
+    if (!tid)
+        return false;
+    *ret_tid = tid - 1;
+    *ret_process = map_get(&o->tids, boot, tid - 1);
+    return true;
+}
+
+int owners_count_heap(struct owners *o, uint32_t boot, uint32_t pid, uint64_t count, bool stacks,
+                      struct eh_error *e)
+{
+    struct pid_entry *p;
+    if (find_pid(o, boot, pid, &p) < 0)
+        return fail(e);
+    o->spans[p->current].heap_records += count;
+    o->spans[p->current].has_stacks |= stacks;
+    return 0;
+}
+
+int owners_settle(struct owners *o, struct eh_error *e)
+{
+    for (size_t i = 0; i < o->entry_count; i++) {
+        struct pid_entry *p = &o->entries[i];
+        for (p->current = p->first; p->current; p->current = o->spans[p->current].next) {
+            const struct span *s = &o->spans[p->current];
+            uint32_t process;
+            if (!s->process && !s->heap_records)
+                continue;
+            if (span_process(o, p, &process) < 0)
+                return fail(e);
+            model_process(o->model, process)->heap_records = s->heap_records;
+            model_process(o->model, process)->has_stacks = s->has_stacks;
+        }
+    }
+    return 0;
+}
