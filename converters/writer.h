@@ -27,6 +27,7 @@ struct option_spec {
     int id;               /* what `set` switches on */
 };
 
+/* Lives until `done` has returned. */
 struct writer_context {
     const struct eh_info *info;
     const struct eh_model *model;

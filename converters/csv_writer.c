@@ -1,0 +1,580 @@
+/* One CSV row for each heap event.
+ *
+ * A row is formatted straight into the sink's buffer, in space reserved once for all of its cells.
+ * The default columns have a straight path of their own, in which the cells that repeat from row to
+ * row (who: process to cpu; what: event and heap) are copied from small caches; any other choice of
+ * columns takes them one by one. Both use the same functions for a cell. */
+#include "csv_writer.h"
+
+#include "csv_columns.h"
+#include "csv_text.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SPREADSHEET_ROWS UINT64_C(1048575) /* beneath a header row */
+
+/* Room for any cell but process_name and stack, with its delimiter: numbers have up to 20 bytes,
+ * names 25, and time_utc TEXT_UTC_BYTES. */
+#define CELL_BYTES 33
+/* Copies from the tables and caches below are of fixed length, and so may overshoot. */
+#define COPY_BYTES 64
+#define ROW_BYTES  (CSV_COLUMNS * CELL_BYTES + COPY_BYTES + 2)
+
+_Static_assert(TEXT_UTC_BYTES < CELL_BYTES && TEXT_I64_BYTES < CELL_BYTES &&
+                   TEXT_HEX_BYTES < CELL_BYTES,
+               "a cell and its delimiter fit");
+
+/* Text that is copied whole, whatever its length. */
+struct word {
+    uint32_t length;
+    char text[28];
+};
+
+#define SOURCES 8
+
+/* "4242,app.exe,4711,3," for a process, thread and processor. */
+struct who {
+    uint32_t process, thread_id;
+    uint16_t cpu, has_cpu;
+    uint32_t length; /* 0: empty slot */
+    char text[COPY_BYTES];
+};
+
+/* "alloc,0x1d2a4b50000," for a kind and heap handle. */
+struct what {
+    uint64_t heap;
+    uint16_t hook, has_heap;
+    uint8_t kind;
+    uint8_t length; /* 0: empty slot */
+    char text[COPY_BYTES];
+};
+
+#define WHO_SLOTS  256
+#define WHAT_SLOTS 256
+
+/* A process's name as a cell; filled when it is first written. */
+struct name {
+    char *text;
+    size_t length;
+};
+
+struct csv {
+    struct csv_dialect dialect;
+    struct csv_columns columns;
+    bool columns_given;
+    bool delimiter_given;
+    const struct writer_context *context;
+    struct out *out;
+    uint64_t row_count;
+    struct name *names; /* by process instance */
+    size_t name_count;
+    struct word kinds[EH_HEAP_KINDS];
+    struct word sources[SOURCES];
+    struct who who[WHO_SLOTS];
+    struct what what[WHAT_SLOTS];
+};
+
+enum {
+    OPTION_TABLE,
+    OPTION_COLUMNS,
+    OPTION_DELIMITER,
+    OPTION_CRLF,
+    OPTION_BOM,
+    OPTION_NO_HEADER,
+    OPTION_EXCEL_SAFE,
+    OPTION_DECIMAL_ADDRESSES,
+};
+
+static const struct option_spec options[] = {
+    {"table", 0, "NAME", "which table: events (the default)", OPTION_TABLE},
+    {"columns", 0, "LIST", "which columns, in which order: time_ns,event,size_bytes",
+     OPTION_COLUMNS},
+    {"delimiter", 0, "C", "one character between cells instead of a comma, or tab",
+     OPTION_DELIMITER},
+    {"no-header", 0, NULL, "no row of column names", OPTION_NO_HEADER},
+    {"decimal-addresses", 0, NULL, "heaps and addresses in decimal", OPTION_DECIMAL_ADDRESSES},
+    {"crlf", 0, NULL, "end lines with CR LF", OPTION_CRLF},
+    {"bom", 0, NULL, "begin with a UTF-8 byte order mark", OPTION_BOM},
+    {"excel-safe", 0, NULL, "put ' before text that would be taken for a formula",
+     OPTION_EXCEL_SAFE},
+    {0},
+};
+
+static int set_table(const char *name, struct eh_error *e)
+{
+    if (strcmp(name, "events"))
+        return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "there is no table '%s'; there is events",
+                       name);
+    return 0;
+}
+
+static int set_option(void *state, int id, const char *argument, struct eh_error *e)
+{
+    struct csv *s = state;
+    switch (id) {
+    case OPTION_TABLE:
+        return set_table(argument, e);
+    case OPTION_COLUMNS:
+        s->columns_given = true;
+        return csv_parse_columns(&s->columns, argument, e);
+    case OPTION_DELIMITER:
+        s->delimiter_given = true;
+        return csv_parse_delimiter(&s->dialect.delimiter, argument, e);
+    case OPTION_CRLF:
+        s->dialect.crlf = true;
+        return 0;
+    case OPTION_BOM:
+        s->dialect.bom = true;
+        return 0;
+    case OPTION_NO_HEADER:
+        s->dialect.no_header = true;
+        return 0;
+    case OPTION_EXCEL_SAFE:
+        s->dialect.excel_safe = true;
+        return 0;
+    default:
+        s->dialect.decimal_addresses = true;
+        return 0;
+    }
+}
+
+static void set_word(struct word *w, const char *text)
+{
+    size_t length = strlen(text);
+    if (length > sizeof w->text)
+        length = sizeof w->text;
+    memcpy(w->text, text, length);
+    w->length = (uint32_t)length;
+}
+
+static void fill_words(struct csv *s)
+{
+    for (unsigned kind = 0; kind < EH_HEAP_KINDS; kind++)
+        set_word(&s->kinds[kind], eh_kind_name((enum eh_kind)kind));
+    for (uint32_t source = 0; source < SOURCES; source++) {
+        const char *word = eh_source_name(source);
+        char number[TEXT_U64_BYTES + 1];
+        *put_u64(number, source) = 0;
+        set_word(&s->sources[source], word ? word : number);
+    }
+}
+
+/* The cell before `at` was the row's last: its delimiter gives way to the end of the line. */
+static inline char *end_row(const struct csv *s, char *at)
+{
+    if (s->dialect.crlf) {
+        at[-1] = '\r';
+        *at++ = '\n';
+    } else {
+        at[-1] = '\n';
+    }
+    return at;
+}
+
+static void write_header(struct csv *s)
+{
+    char *at = out_reserve(s->out, ROW_BYTES);
+    if (s->dialect.bom)
+        at = put_string(at, "\xEF\xBB\xBF");
+    for (size_t i = 0; !s->dialect.no_header && i < s->columns.count; i++) {
+        at = put_string(at, csv_column_names[s->columns.columns[i]]);
+        *at++ = s->dialect.delimiter;
+    }
+    out_commit(s->out, s->dialect.no_header ? at : end_row(s, at));
+}
+
+static int begin(void *state, const struct writer_context *context, struct eh_error *e)
+{
+    struct csv *s = state;
+    s->context = context;
+    s->out = context->out;
+    if (!s->delimiter_given)
+        s->dialect.delimiter = ',';
+    if (!s->columns_given)
+        csv_default_columns(&s->columns);
+    s->name_count = eh_model_processes(context->model);
+    s->names = calloc(s->name_count, sizeof *s->names);
+    if (!s->names)
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+    fill_words(s);
+    write_header(s);
+    return 0;
+}
+
+/* The name of a row's process as a cell, or NULL when memory ran out. Process 0 has none. */
+static inline const struct name *name_of(struct csv *s, uint32_t process)
+{
+    struct name *n = &s->names[process];
+    if (n->text)
+        return n;
+    const char *text = process ? eh_model_process(s->context->model, process)->name : NULL;
+    size_t length = text ? strlen(text) : 0;
+    n->text = malloc(CSV_TEXT_BYTES(length));
+    if (!n->text)
+        return NULL;
+    n->length = (size_t)(csv_put_text(&s->dialect, n->text, text ? text : "", length) - n->text);
+    return n;
+}
+
+static inline char *put_word(char *at, const struct word *w)
+{
+    memcpy(at, w->text, sizeof w->text);
+    return at + w->length;
+}
+
+static inline char *put_address(const struct csv *s, char *at, uint64_t address)
+{
+    return s->dialect.decimal_addresses ? put_u64(at, address) : put_hex(at, address);
+}
+
+static char *put_process_id(const struct csv *s, char *at, const struct eh_event *row)
+{
+    return row->process ? put_u64(at, eh_model_process(s->context->model, row->process)->pid) : at;
+}
+
+static char *put_process_name(const struct csv *s, char *at, const struct eh_event *row)
+{
+    const struct name *n = &s->names[row->process];
+    return put_bytes(at, n->text, n->length);
+}
+
+static char *put_thread_id(char *at, const struct eh_event *row)
+{
+    return row->thread_id == EH_NO_ID ? at : put_u64(at, row->thread_id);
+}
+
+static char *put_cpu(char *at, const struct eh_event *row)
+{
+    return row->flags & EH_HAS_CPU ? put_u64(at, row->cpu) : at;
+}
+
+static char *put_event(const struct csv *s, char *at, const struct eh_event *row)
+{
+    at = put_word(at, &s->kinds[row->kind]);
+    if (row->kind != EH_UNKNOWN)
+        return at;
+    *at++ = '_';
+    return put_hex(at, row->hook);
+}
+
+static char *put_heap(const struct csv *s, char *at, const struct eh_event *row)
+{
+    return row->flags & EH_HAS_HEAP ? put_address(s, at, row->heap) : at;
+}
+
+static inline char *put_block(const struct csv *s, char *at, const struct eh_event *row)
+{
+    return row->flags & EH_HAS_ADDRESS ? put_address(s, at, row->address) : at;
+}
+
+static inline char *put_size(char *at, const struct eh_event *row)
+{
+    return row->flags & EH_HAS_SIZE ? put_u64(at, row->size) : at;
+}
+
+static inline bool has_old(const struct eh_event *row)
+{
+    return row->kind == EH_REALLOC && row->flags & EH_HAS_HEAP;
+}
+
+static inline char *put_old_address(const struct csv *s, char *at, const struct eh_event *row)
+{
+    return has_old(row) ? put_address(s, at, row->old_address) : at;
+}
+
+static inline char *put_old_size(char *at, const struct eh_event *row)
+{
+    return has_old(row) ? put_u64(at, row->old_size) : at;
+}
+
+static inline char *put_source(const struct csv *s, char *at, const struct eh_event *row)
+{
+    if (!(row->flags & EH_HAS_SOURCE))
+        return at;
+    return row->source < SOURCES ? put_word(at, &s->sources[row->source])
+                                 : put_u64(at, row->source);
+}
+
+static inline char *put_lifetime(char *at, const struct eh_event *row)
+{
+    return row->flags & EH_HAS_LIFETIME ? put_i64(at, row->lifetime_ns) : at;
+}
+
+static inline char *put_if(char *at, const struct eh_event *row, unsigned flag, uint64_t value)
+{
+    return row->flags & flag ? put_u64(at, value) : at;
+}
+
+static inline char *put_stack_id(char *at, const struct eh_event *row)
+{
+    return row->stack ? put_u64(at, row->stack) : at;
+}
+
+static char *put_time_utc(const struct csv *s, char *at, const struct eh_event *row)
+{
+    /* Sums that leave the range of the clock stay at its end. */
+    int64_t start = s->context->info->start_unix_ns, time = row->time_ns, sum;
+    if (__builtin_add_overflow(start, time, &sum))
+        sum = time < 0 ? INT64_MIN : INT64_MAX;
+    return put_utc(at, sum);
+}
+
+/* One frame as "module+0x1234" or "0x7ff912345678", with the separator after it. */
+static size_t frame_bytes(const struct eh_model *model, const struct eh_frame *f)
+{
+    size_t module = f->image ? strlen(eh_model_image(model, f->image)->file_name) : 0;
+    return module + 1 + TEXT_HEX_BYTES + 1;
+}
+
+static char *put_frame(const struct eh_model *model, char *at, const struct eh_frame *f)
+{
+    if (!f->image)
+        return put_hex(at, f->address);
+    at = put_string(at, eh_model_image(model, f->image)->file_name);
+    *at++ = '+';
+    return put_hex(at, f->offset);
+}
+
+static size_t stack_text_bytes(const struct eh_model *model, const struct eh_stack *stack)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < stack->depth; i++)
+        bytes += frame_bytes(model, eh_model_frame(model, stack->frames[i]));
+    return bytes;
+}
+
+/* Room for the stack cell of a row: as plain text, and as the cell made of it. */
+static size_t stack_bytes(const struct csv *s, const struct eh_event *row)
+{
+    if (!row->stack)
+        return 0;
+    struct eh_stack stack = eh_model_stack(s->context->model, row->stack);
+    size_t plain = stack_text_bytes(s->context->model, &stack);
+    return plain + CSV_TEXT_BYTES(plain);
+}
+
+static char *put_stack(const struct csv *s, char *at, const struct eh_event *row)
+{
+    if (!row->stack)
+        return at;
+    const struct eh_model *model = s->context->model;
+    struct eh_stack stack = eh_model_stack(model, row->stack);
+    /* The plain text goes behind the place where the cell will end at the most. */
+    char *plain = at + CSV_TEXT_BYTES(stack_text_bytes(model, &stack));
+    char *end = plain;
+    for (uint32_t i = 0; i < stack.depth; i++) {
+        if (i)
+            *end++ = ';';
+        end = put_frame(model, end, eh_model_frame(model, stack.frames[i]));
+    }
+    return csv_put_text(&s->dialect, at, plain, (size_t)(end - plain));
+}
+
+static char *put_cell(const struct csv *s, char *at, const struct eh_event *row,
+                      enum csv_column column)
+{
+    switch (column) {
+    case CSV_TIME_NS:
+        return put_i64(at, row->time_ns);
+    case CSV_PROCESS_ID:
+        return put_process_id(s, at, row);
+    case CSV_PROCESS_NAME:
+        return put_process_name(s, at, row);
+    case CSV_THREAD_ID:
+        return put_thread_id(at, row);
+    case CSV_CPU:
+        return put_cpu(at, row);
+    case CSV_EVENT:
+        return put_event(s, at, row);
+    case CSV_HEAP:
+        return put_heap(s, at, row);
+    case CSV_ADDRESS:
+        return put_block(s, at, row);
+    case CSV_SIZE_BYTES:
+        return put_size(at, row);
+    case CSV_OLD_ADDRESS:
+        return put_old_address(s, at, row);
+    case CSV_OLD_SIZE_BYTES:
+        return put_old_size(at, row);
+    case CSV_SOURCE:
+        return put_source(s, at, row);
+    case CSV_LIFETIME_NS:
+        return put_lifetime(at, row);
+    case CSV_HEAP_LIVE_BYTES:
+        return put_if(at, row, EH_HAS_LIVE, row->heap_live_bytes);
+    case CSV_HEAP_LIVE_BLOCKS:
+        return put_if(at, row, EH_HAS_LIVE, row->heap_live_blocks);
+    case CSV_STACK_ID:
+        return put_stack_id(at, row);
+    case CSV_TIME_UTC:
+        return put_time_utc(s, at, row);
+    case CSV_RAW_TIME:
+        return put_i64(at, row->raw_time);
+    case CSV_PROCESS_LIVE_BYTES:
+        return put_if(at, row, EH_HAS_LIVE, row->process_live_bytes);
+    case CSV_PROCESS_LIVE_BLOCKS:
+        return put_if(at, row, EH_HAS_LIVE, row->process_live_blocks);
+    case CSV_STACK:
+        return put_stack(s, at, row);
+    case CSV_COLUMNS:
+        break;
+    }
+    return at;
+}
+
+static char *put_chosen_cells(const struct csv *s, char *at, const struct eh_event *row)
+{
+    const char *begin = at;
+    for (size_t i = 0; i < s->columns.count; i++) {
+        at = put_cell(s, at, row, (enum csv_column)s->columns.columns[i]);
+        *at++ = s->dialect.delimiter;
+    }
+    /* Many readers skip an empty line; a row of one empty cell needs its quotes. */
+    if (at - begin == 1) {
+        at = put_bytes(at - 1, "\"\"", 2);
+        *at++ = s->dialect.delimiter;
+    }
+    return at;
+}
+
+static char *put_cells(const struct csv *s, char *at, const struct eh_event *row,
+                       enum csv_column first, enum csv_column last)
+{
+    for (enum csv_column column = first; column <= last; column++) {
+        at = put_cell(s, at, row, column);
+        *at++ = s->dialect.delimiter;
+    }
+    return at;
+}
+
+/* process_id, process_name, thread_id, cpu */
+static inline char *put_who(struct csv *s, char *at, const struct eh_event *row)
+{
+    uint16_t has_cpu = row->flags & EH_HAS_CPU;
+    uint32_t hash = (row->thread_id >> 2) * 31 + row->process * 7 + row->cpu;
+    struct who *w = &s->who[hash % WHO_SLOTS];
+    if (w->thread_id == row->thread_id && w->process == row->process && w->cpu == row->cpu &&
+        w->has_cpu == has_cpu && w->length) {
+        memcpy(at, w->text, sizeof w->text);
+        return at + w->length;
+    }
+    char *end = put_cells(s, at, row, CSV_PROCESS_ID, CSV_CPU);
+    size_t length = (size_t)(end - at);
+    if (length > sizeof w->text)
+        return end;
+    *w = (struct who){row->process, row->thread_id, row->cpu, has_cpu, (uint32_t)length, {0}};
+    memcpy(w->text, at, length);
+    return end;
+}
+
+/* event, heap */
+static inline char *put_what(struct csv *s, char *at, const struct eh_event *row)
+{
+    uint16_t has_heap = row->flags & EH_HAS_HEAP;
+    uint32_t hash = row->heap_index * 5 + row->kind;
+    struct what *w = &s->what[hash % WHAT_SLOTS];
+    if (w->heap == row->heap && w->kind == row->kind && w->hook == row->hook &&
+        w->has_heap == has_heap && w->length) {
+        memcpy(at, w->text, sizeof w->text);
+        return at + w->length;
+    }
+    char *end = put_cells(s, at, row, CSV_EVENT, CSV_HEAP);
+    size_t length = (size_t)(end - at);
+    if (length > sizeof w->text)
+        return end;
+    *w = (struct what){row->heap, row->hook, has_heap, row->kind, (uint8_t)length, {0}};
+    memcpy(w->text, at, length);
+    return end;
+}
+
+static char *put_default_cells(struct csv *s, char *at, const struct eh_event *row)
+{
+    const char delimiter = s->dialect.delimiter;
+    at = put_i64(at, row->time_ns);
+    *at++ = delimiter;
+    at = put_who(s, at, row);
+    at = put_what(s, at, row);
+    at = put_block(s, at, row);
+    *at++ = delimiter;
+    at = put_size(at, row);
+    *at++ = delimiter;
+    at = put_old_address(s, at, row);
+    *at++ = delimiter;
+    at = put_old_size(at, row);
+    *at++ = delimiter;
+    at = put_source(s, at, row);
+    *at++ = delimiter;
+    at = put_lifetime(at, row);
+    *at++ = delimiter;
+    at = put_if(at, row, EH_HAS_LIVE, row->heap_live_bytes);
+    *at++ = delimiter;
+    at = put_if(at, row, EH_HAS_LIVE, row->heap_live_blocks);
+    *at++ = delimiter;
+    at = put_stack_id(at, row);
+    *at++ = delimiter;
+    return at;
+}
+
+static int write_row(struct csv *s, const struct eh_event *row, bool with_stack)
+{
+    const struct name *name = name_of(s, row->process);
+    if (!name)
+        return -1;
+    size_t room = ROW_BYTES + name->length;
+    if (with_stack)
+        room += stack_bytes(s, row);
+    char *at = out_reserve(s->out, room);
+    at = s->columns_given ? put_chosen_cells(s, at, row) : put_default_cells(s, at, row);
+    out_commit(s->out, end_row(s, at));
+    s->row_count++;
+    return 0;
+}
+
+static int write_rows(void *state, const struct eh_event *rows, size_t count, struct eh_error *e)
+{
+    struct csv *s = state;
+    bool with_stack = memchr(s->columns.columns, CSV_STACK, s->columns.count);
+    for (const struct eh_event *row = rows; row < rows + count; row++)
+        if (row->kind < EH_HEAP_KINDS && !(row->flags & EH_HIDDEN) &&
+            write_row(s, row, with_stack) < 0)
+            return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+    return 0;
+}
+
+static int end(void *state, const struct eh_stats *stats, struct eh_error *e)
+{
+    struct csv *s = state;
+    (void)stats, (void)e;
+    if (s->row_count > SPREADSHEET_ROWS)
+        s->context->warn(s->context->warn_context,
+                         "spreadsheets show only the first 1048575 rows and drop the rest without "
+                         "a word; load the table into a database, or record fewer events");
+    return 0;
+}
+
+static void done(void *state)
+{
+    struct csv *s = state;
+    for (size_t i = 0; s->names && i < s->name_count; i++)
+        free(s->names[i].text);
+    free(s->names);
+}
+
+const struct writer csv_writer = {
+    .command = "etl2csv",
+    .summary = "Windows heap events of an .etl trace as CSV, one row each",
+    .examples = "  etl2csv heap.etl                          writes heap.csv\n"
+                "  etl2csv heap.etl kernel.etl -o all.csv    with the process names of kernel.etl\n"
+                "  etl2csv --columns time_ns,event,size_bytes -c heap.etl | head\n"
+                "  zstd -dc heap.etl.zst | etl2csv - | sqlite3 heap.db '.import --csv /dev/stdin h'\n",
+    .suffix = ".csv",
+    .state_size = sizeof(struct csv),
+    .options = options,
+    .set = set_option,
+    .begin = begin,
+    .rows = write_rows,
+    .end = end,
+    .done = done,
+};
