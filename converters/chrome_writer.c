@@ -701,8 +701,6 @@ static int chrome_begin(void *state, const struct writer_context *context, struc
 
 static int add_row(struct chrome *c, const struct eh_event *row)
 {
-    if (row->kind == EH_PROCESS_START)
-        return 0;
     if (row->kind == EH_PROCESS_END) {
         end_slices(c, row->process, row->time_ns);
         return 0;

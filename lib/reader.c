@@ -337,20 +337,12 @@ static int take_process(struct eh_reader *r, const struct moment *m, const struc
                         unsigned type, struct eh_error *e)
 {
     struct process_record p;
-    struct process_change change;
+    uint32_t ended;
     if (!process_decode(rec, &p))
         return 0;
-    if (owners_process_record(r->owners, m, type, &p, &change, e) < 0)
+    if (owners_process_record(r->owners, m, type, &p, &ended, e) < 0)
         return -1;
-    if (change.begun)
-        r->rows[r->count++] = (struct eh_event){
-            .time_ns = m->time_ns,
-            .raw_time = m->raw,
-            .process = change.begun,
-            .thread_id = EH_NO_ID,
-            .kind = EH_PROCESS_START,
-        };
-    return change.ended ? track_process_end(&r->track, change.ended, m->time_ns, m->raw, e) : 0;
+    return ended ? track_process_end(&r->track, ended, m->time_ns, m->raw, e) : 0;
 }
 
 static int take_record(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)

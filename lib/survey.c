@@ -98,14 +98,14 @@ static int take_context(struct pass *p, const struct etl_stream *s)
     struct moment m = {s->clock->boot, r->raw, etl_time_ns(s->clock, r->raw)};
     struct process_record process;
     struct thread_record thread;
-    struct process_change change;
+    uint32_t ended;
     unsigned type;
     switch (route_record(r, &type)) {
     case ROUTE_PROCESS:
         if (flush_tally(p) < 0)
             return -1;
         return process_decode(r, &process)
-                   ? owners_process_record(o, &m, type, &process, &change, p->e)
+                   ? owners_process_record(o, &m, type, &process, &ended, p->e)
                    : 0;
     case ROUTE_THREAD:
         return thread_decode(r, &thread) ? owners_thread_record(o, &m, type, &thread, p->e) : 0;

@@ -370,7 +370,6 @@ START_TEST(only_processes_with_heap_events)
 {
     uint32_t silent = add_process(41, "silent.exe"), p = add_process(42, NULL);
     add_thread(silent, 7, "silent worker");
-    add_row(EH_PROCESS_START, 100, silent, 0, 0, 0);
     add_alloc(1000, p, add_heap(p, 0x10000), 32, 1);
     add_row(EH_PROCESS_END, 1100, silent, 0, 0, 0);
     write_json();

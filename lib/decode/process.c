@@ -1,9 +1,22 @@
 #include "decode/process.h"
 
-/* A SID is preceded by a TOKEN_USER of two pointers; a zero dword in its place means no SID. */
+#include <string.h>
+
+/* A SID is preceded by a TOKEN_USER of two pointers; a zero dword in its place means no SID, except
+ * where a tool that rewrote the record zeroed the pointers and kept the SID (seen in real files). */
+static bool has_sid(const struct cursor *c, unsigned pointer_size)
+{
+    static const uint8_t zeros[16];
+    size_t user = 2 * pointer_size;
+    if (cur_left(c) >= 4 && load_u32(c->at) != 0)
+        return true;
+    return cur_left(c) >= user + 8 && memcmp(c->at, zeros, user) == 0 && c->at[user] == 1 &&
+           c->at[user + 1] >= 1 && c->at[user + 1] <= 15;
+}
+
 static void skip_sid(struct cursor *c, unsigned pointer_size)
 {
-    if (cur_left(c) < 4 || load_u32(c->at) == 0) {
+    if (!has_sid(c, pointer_size)) {
         cur_take(c, 4);
         return;
     }

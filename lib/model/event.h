@@ -39,7 +39,6 @@ enum eh_kind {
     EH_HEAP_KINDS, /* kinds below are heap records: one row each in the events table */
 
     EH_DROP = EH_HEAP_KINDS, /* a block left the live state without a free record: eh_event.reason */
-    EH_PROCESS_START,        /* a process instance began; only process and time are set */
     EH_PROCESS_END,          /* a process instance ended; its drops stand before it */
     EH_KINDS
 };

@@ -222,12 +222,12 @@ static bool same_key(const struct span *s, const struct process_record *r)
 }
 
 static int apply_start(struct owners *o, struct pid_entry *p, const struct moment *m,
-                       const struct process_record *r, struct process_change *change)
+                       const struct process_record *r, uint32_t *ret_ended)
 {
     if (!same_key(&o->spans[p->current], r)) {
-        change->ended = o->spans[p->current].process;
-        if (change->ended)
-            close_instance(o, change->ended, m->time_ns);
+        *ret_ended = o->spans[p->current].process;
+        if (*ret_ended)
+            close_instance(o, *ret_ended, m->time_ns);
         if (next_span(o, p, m, false) < 0)
             return -1;
     }
@@ -238,12 +238,11 @@ static int apply_start(struct owners *o, struct pid_entry *p, const struct momen
         process->has_start = true;
         process->start_ns = m->time_ns;
     }
-    change->begun = o->spans[p->current].process;
     return 0;
 }
 
 static int apply_end(struct owners *o, struct pid_entry *p, const struct moment *m,
-                     const struct process_record *r, struct process_change *change)
+                     const struct process_record *r, uint32_t *ret_ended)
 {
     /* A second input may hold the same record. */
     struct span *s = &o->spans[p->current];
@@ -251,24 +250,23 @@ static int apply_end(struct owners *o, struct pid_entry *p, const struct moment 
         return 0;
     if (learn_process(o, p, r) < 0)
         return -1;
-    change->ended = o->spans[p->current].process;
-    close_instance(o, change->ended, m->time_ns);
+    *ret_ended = o->spans[p->current].process;
+    close_instance(o, *ret_ended, m->time_ns);
     return next_span(o, p, m, true);
 }
 
 int owners_process_record(struct owners *o, const struct moment *m, unsigned type,
-                          const struct process_record *p, struct process_change *ret_change,
-                          struct eh_error *e)
+                          const struct process_record *p, uint32_t *ret_ended, struct eh_error *e)
 {
     struct pid_entry *entry;
-    *ret_change = (struct process_change){0};
+    *ret_ended = 0;
     if (find_pid(o, m->boot, p->pid, &entry) < 0)
         return fail(e);
     int result;
     if (type == TYPE_START)
-        result = apply_start(o, entry, m, p, ret_change);
+        result = apply_start(o, entry, m, p, ret_ended);
     else if (type == TYPE_END)
-        result = apply_end(o, entry, m, p, ret_change);
+        result = apply_end(o, entry, m, p, ret_ended);
     else
         result = learn_process(o, entry, p);
     return result < 0 ? fail(e) : 0;

@@ -26,16 +26,10 @@ struct moment {
     int64_t time_ns;
 };
 
-/* What a process record changed: instances that ended or began with it, 0 for none. */
-struct process_change {
-    uint32_t ended;
-    uint32_t begun;
-};
-
 /* Each of these returns 0, or -1 with `e` filled (memory or limits). `type` is TYPE_START, ... */
+/* *ret_ended is the instance that ended with the record, 0 when none did. */
 int owners_process_record(struct owners *o, const struct moment *m, unsigned type,
-                          const struct process_record *p, struct process_change *ret_change,
-                          struct eh_error *e);
+                          const struct process_record *p, uint32_t *ret_ended, struct eh_error *e);
 int owners_thread_record(struct owners *o, const struct moment *m, unsigned type,
                          const struct thread_record *t, struct eh_error *e);
 int owners_thread_name(struct owners *o, const struct moment *m, const struct thread_record *t,
