@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void message(const char *format, va_list args)
@@ -46,15 +47,23 @@ int gen_output_open(struct gen_output *o, const char *path)
     return GEN_OK;
 }
 
+/* Only a regular file is taken back, never a device or a pipe. */
+static bool removable(const struct gen_output *o)
+{
+    struct stat status;
+    return o->path && fstat(fileno(o->stream), &status) == 0 && S_ISREG(status.st_mode);
+}
+
 int gen_output_close(struct gen_output *o, bool complete)
 {
     const char *name = o->path ? o->path : "standard output";
+    bool regular = removable(o);
     bool failed = ferror(o->stream) != 0;
     errno = 0;
     if ((o->path ? fclose(o->stream) : fflush(o->stream)) != 0)
         failed = true;
     int error = errno;
-    if (o->path && (failed || !complete))
+    if (regular && (failed || !complete))
         remove(o->path);
     if (failed)
         return gen_fail("%s: %s", name, error ? strerror(error) : "cannot be written");

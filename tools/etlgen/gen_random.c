@@ -20,7 +20,7 @@ enum {
     ACTORS = 5,
     THREADS = 3, /* of each actor */
     HEAPS = 4,
-    ADDRESSES = 96,
+    ADDRESSES = 48,
     STACKS = 300,
     MAX_DEPTH = 24,
     KEYS = 32,
@@ -528,9 +528,9 @@ static const struct {
     uint16_t share; /* of all of them */
     void (*act)(struct random *r);
 } acts[] = {
-    {400, do_alloc},     {300, do_free},    {40, do_realloc}, {30, do_moving_realloc},
-    {10, do_late_free},  {20, do_null},     {6, do_create},   {3, do_destroy},
-    {20, do_burst},      {20, do_layout},   {4, do_unknown},  {4, do_process},
+    {400, do_alloc},     {380, do_free},    {40, do_realloc}, {30, do_moving_realloc},
+    {10, do_late_free},  {20, do_null},     {1, do_create},   {1, do_destroy},
+    {20, do_burst},      {20, do_layout},   {4, do_unknown},  {1, do_process},
     {3, do_thread_name}, {60, do_switch},   {10, do_image},   {30, do_key},
 };
 

@@ -30,17 +30,13 @@ int trace_close(struct trace *t)
 {
     const char *name = t->output.path ? t->output.path : "standard output";
     bool written = etl_writer_close(t->writer) == 0;
-    int status = GEN_OK;
+    int sys = errno;
     free(t->nowhere);
+    if (gen_output_close(&t->output, written && !t->failed) != GEN_OK)
+        return GEN_FAILED;
     if (!written)
-        status = gen_fail("%s: %s", name, strerror(errno));
-    else if (t->failed)
-        status = gen_fail("out of memory");
-    if (status != GEN_OK) {
-        gen_output_close(&t->output, false);
-        return status;
-    }
-    return gen_output_close(&t->output, true);
+        return gen_fail("%s: %s", name, strerror(sys));
+    return t->failed ? gen_fail("out of memory") : GEN_OK;
 }
 
 static unsigned pointer_size(unsigned kind)
