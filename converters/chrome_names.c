@@ -42,7 +42,7 @@ static int compare_by_text(const void *left, const void *right)
     return by_text ? by_text : compare_u64(a->order, b->order);
 }
 
-void chrome_names_sort(struct chrome_names *l)
+static void sort_names(struct chrome_names *l)
 {
     if (!l->count)
         return;
@@ -57,12 +57,61 @@ void chrome_names_sort(struct chrome_names *l)
     qsort(l->names, l->count, sizeof *l->names, compare_in_order);
 }
 
-size_t chrome_names_run(const struct chrome_names *l, size_t first)
+/* How many names from index `first` on belong to the same thing as that one. */
+static size_t run_length(const struct chrome_names *l, size_t first)
 {
     size_t n = 1;
     while (first + n < l->count && compare_owner(&l->names[first], &l->names[first + n]) == 0)
         n++;
     return n;
+}
+
+static void begin_metadata(struct chrome_lines *lines, uint32_t pid, uint32_t tid,
+                           const char *name, const char *key)
+{
+    char *at = PUT(chrome_begin_line(lines), "{\"ph\":\"M\",\"pid\":");
+    at = put_u64(at, pid);
+    at = PUT(at, ",\"tid\":");
+    at = put_u64(at, tid);
+    at = PUT(at, ",\"name\":\"");
+    at = put_string(at, name);
+    at = PUT(at, "\",\"args\":{\"");
+    at = put_string(at, key);
+    out_commit(lines->out, PUT(at, "\":"));
+}
+
+static void put_run(struct chrome_lines *lines, const struct chrome_name *names, size_t count)
+{
+    static const struct {
+        const char *name, *key;
+    } metadata[] = {
+        [CHROME_PROCESS_NAME] = {"process_name", "name"},
+        [CHROME_PROCESS_LABELS] = {"process_labels", "labels"},
+        [CHROME_THREAD_NAME] = {"thread_name", "name"},
+    };
+    begin_metadata(lines, names->pid, names->tid, metadata[names->kind].name,
+                   metadata[names->kind].key);
+    for (size_t i = 0; i < count; i++) {
+        out_write(lines->out, i ? ", " : "\"", i ? 2 : 1);
+        chrome_put_escaped(lines->out, names[i].text);
+    }
+    out_write(lines->out, "\"}}", 3);
+}
+
+void chrome_names_put(struct chrome_names *l, struct chrome_lines *lines)
+{
+    sort_names(l);
+    for (size_t i = 0, n; i < l->count; i += n) {
+        n = run_length(l, i);
+        put_run(lines, &l->names[i], n);
+    }
+}
+
+void chrome_put_sort_index(struct chrome_lines *lines, uint32_t pid, uint64_t index)
+{
+    begin_metadata(lines, pid, 0, "process_sort_index", "sort_index");
+    char *at = put_u64(out_reserve(lines->out, CHROME_LINE_BYTES), index);
+    out_commit(lines->out, PUT(at, "}}"));
 }
 
 void chrome_names_finish(struct chrome_names *l)

@@ -3,6 +3,8 @@
 #ifndef ETLHEAP_CONVERTERS_CHROME_NAMES_H
 #define ETLHEAP_CONVERTERS_CHROME_NAMES_H
 
+#include "chrome_lines.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,12 +29,12 @@ struct chrome_names {
 int chrome_names_add(struct chrome_names *l, enum chrome_name_kind kind, uint32_t pid,
                      uint32_t tid, const char *text);
 
-/* Brings names of the same thing together: by pid, kind and tid, in the order they were added,
- * each once. */
-void chrome_names_sort(struct chrome_names *l);
+/* Writes one line per thing that has names, with its names in the order they were added, each
+ * once. Sorts the list by pid, kind and tid. */
+void chrome_names_put(struct chrome_names *l, struct chrome_lines *lines);
 
-/* How many names from index `first` on belong to the same thing as that one. */
-size_t chrome_names_run(const struct chrome_names *l, size_t first);
+/* Writes the place of a process among the others. */
+void chrome_put_sort_index(struct chrome_lines *lines, uint32_t pid, uint64_t index);
 
 void chrome_names_finish(struct chrome_names *l);
 

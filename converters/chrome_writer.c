@@ -10,7 +10,9 @@
  * struct instance and struct instance_heap for what the rows speak of. */
 #include "chrome_writer.h"
 
+#include "chrome_lines.h"
 #include "chrome_names.h"
+#include "chrome_other_data.h"
 #include "chrome_stacks.h"
 #include "curve.h"
 #include "pair_map.h"
@@ -18,48 +20,48 @@
 #include "timeline.h"
 
 #include "base/array.h"
-#include "base/utf.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_BYTES    512 /* more than any line without names and stacks */
-#define LINE_START    80
 #define THREAD_STARTS 64
+#define SOURCES       8 /* those below have a piece of their own */
 
 #define CHROME_TRACING_BYTES (UINT64_C(100) << 20)
 #define ANY_VIEWER_BYTES     (UINT64_C(1) << 30)
 
-/* The part of a line before its time, which many lines share. */
-struct line_start {
-    uint8_t length;
-    char text[LINE_START];
-};
-
+/* Counters hold their last point back, because a nanosecond may change it again. An exact one
+ * keeps its time as text, so that no time is formatted twice; its value is that of the track. */
 struct process_track {
-    struct line_start start; /* of its "Heap total" points */
-    struct curve curve;
-    uint64_t bytes; /* live, summed over the pid's instances */
+    struct chrome_piece start; /* of its "Heap total" points, up to the time */
+    struct chrome_ts held;     /* time of the point held back */
+    uint64_t bytes;            /* live, summed over the pid's instances */
     uint32_t pid;
 };
 
 struct heap_track {
-    struct line_start start;
-    char name[24]; /* "0x1f0000" */
-    struct curve by_bytes; /* points carry the blocks beside them */
+    struct chrome_piece start;    /* of its points, up to the time */
+    struct chrome_piece argument; /* of instants: "heap":"0x1f0000" */
+    char name[24];                /* 0x1f0000 */
+    struct chrome_ts held;
     uint64_t bytes, blocks; /* live, summed over the pid's instances */
 };
 
+/* The curves of a heap track that is thinned. Each point carries the other value beside its own. */
+struct heap_curves {
+    struct curve bytes, blocks;
+};
+
 struct instance {
-    uint64_t bytes;      /* live, as its last row said */
-    uint32_t track;      /* index + 1 into process_tracks; 0: no row yet */
+    uint64_t bytes;       /* live, as its last row said */
+    uint32_t track;       /* index + 1 into process_tracks; 0: no row yet */
     uint32_t first_slice; /* heap index, head of the list of its slices; 0: none */
 };
 
 struct instance_heap {
-    uint64_t bytes;  /* live, as its last row said */
+    uint64_t bytes; /* live, as its last row said */
     uint32_t blocks;
-    uint32_t track;  /* index + 1 into heap_tracks; 0: no row yet */
+    uint32_t track;   /* index + 1 into heap_tracks; 0: no row yet */
     int64_t begin_ns; /* of the open slice */
     uint32_t slice_tid;
     uint32_t next_slice;
@@ -69,22 +71,16 @@ struct instance_heap {
 
 struct thread_start {
     uint32_t pid, tid;
-    struct line_start start; /* length 0: unused */
+    struct chrome_piece start; /* of its instants, up to the time; length 0: unused */
 };
 
 struct chrome {
     struct timeline timeline;
     struct writer_context context;
-    struct out *out;
-    int64_t base_ns;   /* what ts 0 means */
+    struct chrome_lines lines;
     int64_t bucket_ns; /* of counters */
     int64_t latest_ns; /* of the rows so far */
     bool instants;
-    size_t commas; /* before the next line: 0 or 1 */
-
-    int64_t ts_time_ns; /* the time last formatted, and how: neighbouring lines often share it */
-    uint8_t ts_length;
-    char ts_text[24];
 
     struct instance *instances; /* by process instance */
     struct process_track *process_tracks;
@@ -96,92 +92,46 @@ struct chrome {
     struct heap_track *heap_tracks;
     size_t heap_track_count, heap_track_room;
     struct pair_map heap_track_ids; /* (handle, process track) */
-    struct curve *by_blocks; /* beside heap_tracks, only with buckets: points carry the bytes */
-    size_t by_blocks_room;
+
+    struct curve *process_curves; /* beside the tracks, only where counters are thinned */
+    size_t process_curve_room;
+    struct heap_curves *heap_curves;
+    size_t heap_curve_room;
 
     struct thread_start thread_starts[THREAD_STARTS];
+    struct chrome_piece kinds[EH_REALLOC + 1]; /* "name":"alloc" */
+    struct chrome_piece sources[SOURCES];      /* "source":"lookaside" */
     struct chrome_stacks stacks;
     struct chrome_names names;
 };
-
-/* Copies a literal without its terminating NUL. */
-#define PUT(at, literal) put_bytes(at, literal, sizeof literal - 1)
 
 static int out_of_memory(struct eh_error *e)
 {
     return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
 }
 
-/* ---- Pieces of lines ---- */
-
-/* Above 2^63-1 as text, because readers keep numbers as signed 64 bits. */
-static char *put_size(char *at, uint64_t size)
-{
-    if (size <= INT64_MAX)
-        return put_u64(at, size);
-    *at++ = '"';
-    at = put_hex(at, size);
-    *at++ = '"';
-    return at;
-}
-
-static void format_ts(struct chrome *c, int64_t time_ns)
-{
-    uint64_t ns = time_ns > c->base_ns ? (uint64_t)time_ns - (uint64_t)c->base_ns : 0;
-    unsigned fraction = (unsigned)(ns % 1000);
-    char *at = put_u64(c->ts_text, ns / 1000);
-    *at++ = '.';
-    *at++ = (char)('0' + fraction / 100);
-    *at++ = (char)('0' + fraction / 10 % 10);
-    *at++ = (char)('0' + fraction % 10);
-    c->ts_length = (uint8_t)(at - c->ts_text);
-    c->ts_time_ns = time_ns;
-}
-
-/* Microseconds with three decimals. */
-static inline char *put_ts(struct chrome *c, char *at, int64_t time_ns)
-{
-    if (time_ns != c->ts_time_ns || !c->ts_length)
-        format_ts(c, time_ns);
-    memcpy(at, c->ts_text, sizeof c->ts_text);
-    return at + c->ts_length;
-}
-
-/* Every line begins here, so that the comma between two lines cannot be forgotten. */
-static inline char *begin_line(struct chrome *c)
-{
-    char *at = out_reserve(c->out, LINE_BYTES);
-    *at = ',';
-    at += c->commas;
-    c->commas = 1;
-    *at++ = '\n';
-    return at;
-}
-
-static inline char *begin_line_with(struct chrome *c, const struct line_start *start)
-{
-    char *at = begin_line(c);
-    memcpy(at, start->text, sizeof start->text);
-    return at + start->length;
-}
-
-static void end_start(struct line_start *start, const char *at)
-{
-    start->length = (uint8_t)(at - start->text);
-}
-
 /* ---- Counters ---- */
 
-static void put_heap_point(struct chrome *c, const struct heap_track *h, int64_t time_ns,
-                           uint64_t bytes, uint64_t blocks)
+static void put_heap_point(struct chrome *c, const struct heap_track *h,
+                           const struct chrome_ts *ts, uint64_t bytes, uint64_t blocks)
 {
-    char *at = begin_line_with(c, &h->start);
-    at = put_ts(c, at, time_ns);
+    char *at = chrome_put_piece(chrome_begin_line(&c->lines), &h->start);
+    at = chrome_put_ts(at, ts);
     at = PUT(at, ",\"args\":{\"live bytes\":");
-    at = put_size(at, bytes);
+    at = chrome_put_size(at, bytes);
     at = PUT(at, ",\"live blocks\":");
     at = put_u64(at, blocks);
-    out_commit(c->out, PUT(at, "}}"));
+    out_commit(c->lines.out, PUT(at, "}}"));
+}
+
+static void put_total_point(struct chrome *c, const struct process_track *p,
+                            const struct chrome_ts *ts, uint64_t bytes)
+{
+    char *at = chrome_put_piece(chrome_begin_line(&c->lines), &p->start);
+    at = chrome_put_ts(at, ts);
+    at = PUT(at, ",\"args\":{\"live bytes\":");
+    at = chrome_put_size(at, bytes);
+    out_commit(c->lines.out, PUT(at, "}}"));
 }
 
 /* Both values stand in every point, also where only one of them has an extreme: chrome://tracing
@@ -194,11 +144,13 @@ static void put_heap_points(struct chrome *c, const struct heap_track *h,
     while (i < byte_points || j < block_points) {
         bool both = i < byte_points && j < block_points && bytes[i].time_ns == blocks[j].time_ns;
         if (j == block_points || (i < byte_points && bytes[i].time_ns <= blocks[j].time_ns)) {
-            put_heap_point(c, h, bytes[i].time_ns, bytes[i].value, bytes[i].beside);
+            put_heap_point(c, h, chrome_ts(&c->lines, bytes[i].time_ns), bytes[i].value,
+                           bytes[i].beside);
             i++;
             j += both;
         } else {
-            put_heap_point(c, h, blocks[j].time_ns, blocks[j].beside, blocks[j].value);
+            put_heap_point(c, h, chrome_ts(&c->lines, blocks[j].time_ns), blocks[j].beside,
+                           blocks[j].value);
             j++;
         }
     }
@@ -207,74 +159,123 @@ static void put_heap_points(struct chrome *c, const struct heap_track *h,
 static void put_total_points(struct chrome *c, const struct process_track *p,
                              const struct curve_point *points, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        char *at = begin_line_with(c, &p->start);
-        at = put_ts(c, at, points[i].time_ns);
-        at = PUT(at, ",\"args\":{\"live bytes\":");
-        at = put_size(at, points[i].value);
-        out_commit(c->out, PUT(at, "}}"));
-    }
+    for (size_t i = 0; i < count; i++)
+        put_total_point(c, p, chrome_ts(&c->lines, points[i].time_ns), points[i].value);
 }
 
-static void count_heap(struct chrome *c, const struct eh_event *row)
+static void thin_heap(struct chrome *c, size_t track, int64_t time_ns)
+{
+    const struct heap_track *h = &c->heap_tracks[track];
+    struct heap_curves *curves = &c->heap_curves[track];
+    struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
+    size_t byte_points =
+        curve_add_pair(&curves->bytes, c->bucket_ns, time_ns, h->bytes, h->blocks, bytes);
+    size_t block_points =
+        curve_add_pair(&curves->blocks, c->bucket_ns, time_ns, h->blocks, h->bytes, blocks);
+    put_heap_points(c, h, bytes, byte_points, blocks, block_points);
+}
+
+static void thin_total(struct chrome *c, size_t track, int64_t time_ns)
+{
+    const struct process_track *p = &c->process_tracks[track];
+    struct curve_point points[CURVE_POINTS];
+    size_t n = curve_add(&c->process_curves[track], c->bucket_ns, time_ns, p->bytes, points);
+    put_total_points(c, p, points, n);
+}
+
+/* Whether a change at `time_ns` makes a new point: what steps back belongs to the one held. */
+static inline bool is_later(const struct chrome_ts *held, int64_t time_ns)
+{
+    return !held->length || time_ns > held->time_ns;
+}
+
+static inline void count_heap(struct chrome *c, const struct eh_event *row)
 {
     struct instance_heap *own = &c->heaps[row->heap_index];
     struct heap_track *h = &c->heap_tracks[own->track - 1];
-    struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
-    size_t block_points = 0;
+    bool later = is_later(&h->held, row->time_ns);
+    if (later && h->held.length)
+        put_heap_point(c, h, &h->held, h->bytes, h->blocks);
     h->bytes += row->heap_live_bytes - own->bytes;
     h->blocks += (uint64_t)row->heap_live_blocks - own->blocks;
     own->bytes = row->heap_live_bytes;
     own->blocks = row->heap_live_blocks;
-    size_t byte_points =
-        curve_add_pair(&h->by_bytes, c->bucket_ns, row->time_ns, h->bytes, h->blocks, bytes);
     if (c->bucket_ns)
-        block_points = curve_add_pair(&c->by_blocks[own->track - 1], c->bucket_ns, row->time_ns,
-                                      h->blocks, h->bytes, blocks);
-    put_heap_points(c, h, bytes, byte_points, blocks, block_points);
+        thin_heap(c, own->track - 1, row->time_ns);
+    else if (later)
+        h->held = *chrome_ts(&c->lines, row->time_ns);
 }
 
-static void count_total(struct chrome *c, const struct eh_event *row)
+static inline void count_total(struct chrome *c, const struct eh_event *row)
 {
     struct instance *own = &c->instances[row->process];
     struct process_track *p = &c->process_tracks[own->track - 1];
-    struct curve_point points[CURVE_POINTS];
+    bool later = is_later(&p->held, row->time_ns);
+    if (later && p->held.length)
+        put_total_point(c, p, &p->held, p->bytes);
     p->bytes += row->process_live_bytes - own->bytes;
     own->bytes = row->process_live_bytes;
-    size_t n = curve_add(&p->curve, c->bucket_ns, row->time_ns, p->bytes, points);
-    put_total_points(c, p, points, n);
+    if (c->bucket_ns)
+        thin_total(c, own->track - 1, row->time_ns);
+    else if (later)
+        p->held = *chrome_ts(&c->lines, row->time_ns);
 }
 
-static void flush_counters(struct chrome *c)
+static void flush_heap(struct chrome *c, size_t track)
 {
+    const struct heap_track *h = &c->heap_tracks[track];
     struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
-    for (size_t i = 0; i < c->heap_track_count; i++) {
-        size_t byte_points = curve_flush(&c->heap_tracks[i].by_bytes, bytes);
-        size_t block_points = c->bucket_ns ? curve_flush(&c->by_blocks[i], blocks) : 0;
-        put_heap_points(c, &c->heap_tracks[i], bytes, byte_points, blocks, block_points);
-    }
-    for (size_t i = 0; i < c->process_track_count; i++) {
-        size_t n = curve_flush(&c->process_tracks[i].curve, bytes);
-        put_total_points(c, &c->process_tracks[i], bytes, n);
-    }
+    if (h->held.length)
+        put_heap_point(c, h, &h->held, h->bytes, h->blocks);
+    if (!c->bucket_ns)
+        return;
+    size_t byte_points = curve_flush(&c->heap_curves[track].bytes, bytes);
+    size_t block_points = curve_flush(&c->heap_curves[track].blocks, blocks);
+    put_heap_points(c, h, bytes, byte_points, blocks, block_points);
+}
+
+static void flush_total(struct chrome *c, size_t track)
+{
+    const struct process_track *p = &c->process_tracks[track];
+    struct curve_point points[CURVE_POINTS];
+    if (p->held.length)
+        put_total_point(c, p, &p->held, p->bytes);
+    if (c->bucket_ns)
+        put_total_points(c, p, points, curve_flush(&c->process_curves[track], points));
 }
 
 /* ---- What rows refer to ---- */
 
-static void start_total(struct line_start *start, uint32_t pid)
+static void start_total(struct chrome_piece *start, uint32_t pid)
 {
     char *at = PUT(start->text, "{\"ph\":\"C\",\"pid\":");
     at = put_u64(at, pid);
-    end_start(start, PUT(at, ",\"name\":\"Heap total\",\"ts\":"));
+    chrome_end_piece(start, PUT(at, ",\"name\":\"Heap total\",\"ts\":"));
 }
 
-static void start_heap(struct line_start *start, uint32_t pid, const char *name)
+static void start_heap(struct chrome_piece *start, uint32_t pid, const char *name)
 {
     char *at = PUT(start->text, "{\"ph\":\"C\",\"pid\":");
     at = put_u64(at, pid);
     at = PUT(at, ",\"name\":\"Heap ");
     at = put_string(at, name);
-    end_start(start, PUT(at, "\",\"ts\":"));
+    chrome_end_piece(start, PUT(at, "\",\"ts\":"));
+}
+
+static int add_process_track(struct chrome *c, uint32_t pid, uint32_t *ret_track)
+{
+    size_t n = c->process_track_count;
+    if (ARRAY_RESERVE(c->process_tracks, c->process_track_room, n + 1) < 0)
+        return -1;
+    if (c->bucket_ns) {
+        if (ARRAY_RESERVE(c->process_curves, c->process_curve_room, n + 1) < 0)
+            return -1;
+        c->process_curves[n] = (struct curve){0};
+    }
+    c->process_tracks[n] = (struct process_track){.pid = pid};
+    start_total(&c->process_tracks[n].start, pid);
+    *ret_track = (uint32_t)++c->process_track_count;
+    return 0;
 }
 
 /* The first row of an instance: finds or adds the track of its pid. */
@@ -282,53 +283,51 @@ static int add_instance(struct chrome *c, uint32_t process)
 {
     uint32_t pid = eh_model_process(c->context.model, process)->pid;
     uint32_t *id = pair_map_id(&c->process_track_ids, pid, 0);
-    if (!id)
+    if (!id || (!*id && add_process_track(c, pid, id) < 0))
         return -1;
-    if (!*id) {
-        if (ARRAY_RESERVE(c->process_tracks, c->process_track_room,
-                          c->process_track_count + 1) < 0)
-            return -1;
-        struct process_track *p = &c->process_tracks[c->process_track_count++];
-        *p = (struct process_track){.pid = pid};
-        start_total(&p->start, pid);
-        *id = (uint32_t)c->process_track_count;
-    }
     c->instances[process].track = *id;
     return 0;
 }
 
 static int add_heap_track(struct chrome *c, uint32_t pid, uint64_t handle, uint32_t *ret_track)
 {
-    if (ARRAY_RESERVE(c->heap_tracks, c->heap_track_room, c->heap_track_count + 1) < 0)
+    size_t n = c->heap_track_count;
+    if (ARRAY_RESERVE(c->heap_tracks, c->heap_track_room, n + 1) < 0)
         return -1;
     if (c->bucket_ns) {
-        if (ARRAY_RESERVE(c->by_blocks, c->by_blocks_room, c->heap_track_count + 1) < 0)
+        if (ARRAY_RESERVE(c->heap_curves, c->heap_curve_room, n + 1) < 0)
             return -1;
-        c->by_blocks[c->heap_track_count] = (struct curve){0};
+        c->heap_curves[n] = (struct heap_curves){0};
     }
-    struct heap_track *h = &c->heap_tracks[c->heap_track_count++];
+    struct heap_track *h = &c->heap_tracks[n];
     *h = (struct heap_track){0};
     *put_hex(h->name, handle) = 0;
     start_heap(&h->start, pid, h->name);
-    *ret_track = (uint32_t)c->heap_track_count;
+    char *at = put_string(PUT(h->argument.text, ",\"heap\":\""), h->name);
+    chrome_end_piece(&h->argument, PUT(at, "\""));
+    *ret_track = (uint32_t)++c->heap_track_count;
+    return 0;
+}
+
+static int reserve_heaps(struct chrome *c, size_t count)
+{
+    if (ARRAY_RESERVE(c->heaps, c->heap_room, count) < 0)
+        return -1;
+    memset(c->heaps + c->heap_count, 0, (count - c->heap_count) * sizeof *c->heaps);
+    c->heap_count = count;
     return 0;
 }
 
 /* The first row of a heap: finds or adds the track of its pid and handle. */
 static int add_heap(struct chrome *c, const struct eh_event *row)
 {
-    size_t count = eh_model_heaps(c->context.model);
-    if (row->heap_index >= c->heap_count) {
-        if (ARRAY_RESERVE(c->heaps, c->heap_room, count) < 0)
-            return -1;
-        memset(c->heaps + c->heap_count, 0, (count - c->heap_count) * sizeof *c->heaps);
-        c->heap_count = count;
-    }
     uint32_t process_track = c->instances[row->process].track;
-    uint32_t *id = pair_map_id(&c->heap_track_ids, row->heap, process_track);
-    if (!id)
+    uint32_t pid = c->process_tracks[process_track - 1].pid;
+    if (row->heap_index >= c->heap_count &&
+        reserve_heaps(c, eh_model_heaps(c->context.model)) < 0)
         return -1;
-    if (!*id && add_heap_track(c, c->process_tracks[process_track - 1].pid, row->heap, id) < 0)
+    uint32_t *id = pair_map_id(&c->heap_track_ids, row->heap, process_track);
+    if (!id || (!*id && add_heap_track(c, pid, row->heap, id) < 0))
         return -1;
     c->heaps[row->heap_index].track = *id;
     return 0;
@@ -352,7 +351,7 @@ static void put_slice(struct chrome *c, char phase, uint32_t process, uint32_t h
 {
     const struct instance_heap *heap = &c->heaps[heap_index];
     const char *name = c->heap_tracks[heap->track - 1].name;
-    char *at = PUT(begin_line(c), "{\"ph\":\"");
+    char *at = PUT(chrome_begin_line(&c->lines), "{\"ph\":\"");
     *at++ = phase;
     at = PUT(at, "\",\"cat\":\"heap\",\"id2\":{\"local\":\"");
     at = put_string(at, name);
@@ -363,8 +362,8 @@ static void put_slice(struct chrome *c, char phase, uint32_t process, uint32_t h
     at = PUT(at, ",\"name\":\"Heap ");
     at = put_string(at, name);
     at = PUT(at, "\",\"ts\":");
-    at = put_ts(c, at, time_ns);
-    out_commit(c->out, PUT(at, "}"));
+    at = chrome_put_ts(at, chrome_ts(&c->lines, time_ns));
+    out_commit(c->lines.out, PUT(at, "}"));
 }
 
 static void end_slice(struct chrome *c, uint32_t process, uint32_t heap_index, int64_t time_ns)
@@ -405,7 +404,7 @@ static void end_slices(struct chrome *c, uint32_t process, int64_t time_ns)
 
 /* ---- Instants ---- */
 
-static void start_instant(struct line_start *start, uint32_t pid, uint32_t tid)
+static void start_instant(struct chrome_piece *start, uint32_t pid, uint32_t tid)
 {
     bool known = tid != EH_NO_ID;
     char *at = PUT(start->text, "{\"ph\":\"i\",\"s\":\"");
@@ -414,11 +413,11 @@ static void start_instant(struct line_start *start, uint32_t pid, uint32_t tid)
     at = put_u64(at, pid);
     at = PUT(at, ",\"tid\":");
     at = put_u64(at, known ? tid : 0);
-    end_start(start, PUT(at, ",\"ts\":"));
+    chrome_end_piece(start, PUT(at, ",\"ts\":"));
 }
 
 /* A row without owner is shown on pid 0, tid 0, whatever its thread. */
-static const struct line_start *thread_start(struct chrome *c, const struct eh_event *row)
+static inline const struct chrome_piece *thread_start(struct chrome *c, const struct eh_event *row)
 {
     uint32_t pid = c->process_tracks[c->instances[row->process].track - 1].pid;
     uint32_t tid = row->process ? row->thread_id : EH_NO_ID;
@@ -440,7 +439,18 @@ static char *put_source(char *at, uint32_t source)
     return at;
 }
 
-static char *put_address(char *at, uint64_t address)
+static void prepare_pieces(struct chrome *c)
+{
+    for (uint32_t kind = 0; kind <= EH_REALLOC; kind++) {
+        char *at = PUT(c->kinds[kind].text, ",\"name\":\"");
+        at = put_string(at, eh_kind_name((enum eh_kind)kind));
+        chrome_end_piece(&c->kinds[kind], PUT(at, "\""));
+    }
+    for (uint32_t source = 0; source < SOURCES; source++)
+        chrome_end_piece(&c->sources[source], put_source(c->sources[source].text, source));
+}
+
+static inline char *put_address(char *at, uint64_t address)
 {
     at = put_hex(at, address);
     *at++ = '"';
@@ -448,59 +458,53 @@ static char *put_address(char *at, uint64_t address)
 }
 
 /* The arguments, each with a comma before it: the cells of the events table that are not empty. */
-static char *put_arguments(const struct chrome *c, char *at, const struct eh_event *row)
+static inline char *put_arguments(const struct chrome *c, char *at, const struct eh_event *row)
 {
-    if (row->heap_index) {
-        at = PUT(at, ",\"heap\":\"");
-        at = put_string(at, c->heap_tracks[c->heaps[row->heap_index].track - 1].name);
-        *at++ = '"';
-    }
+    if (row->heap_index)
+        at = chrome_put_piece(at, &c->heap_tracks[c->heaps[row->heap_index].track - 1].argument);
     if (row->flags & EH_HAS_ADDRESS)
         at = put_address(PUT(at, ",\"address\":\""), row->address);
     if (row->flags & EH_HAS_SIZE)
-        at = put_size(PUT(at, ",\"size_bytes\":"), row->size);
+        at = chrome_put_size(PUT(at, ",\"size_bytes\":"), row->size);
     if (row->flags & EH_HAS_SOURCE)
-        at = put_source(at, row->source);
+        at = row->source < SOURCES ? chrome_put_piece(at, &c->sources[row->source])
+                                   : put_source(at, row->source);
     if (row->kind == EH_FREE && row->flags & EH_HAS_LIFETIME)
         at = put_i64(PUT(at, ",\"lifetime_ns\":"), row->lifetime_ns);
     if (row->kind == EH_REALLOC && row->flags & EH_HAS_HEAP) {
         at = put_address(PUT(at, ",\"old_address\":\""), row->old_address);
-        at = put_size(PUT(at, ",\"old_size_bytes\":"), row->old_size);
+        at = chrome_put_size(PUT(at, ",\"old_size_bytes\":"), row->old_size);
     }
     return at;
 }
 
 static int put_instant(struct chrome *c, const struct eh_event *row)
 {
+    struct out *o = c->lines.out;
     uint32_t leaf = 0;
     if (row->stack && chrome_stacks_leaf(&c->stacks, c->context.model, row->stack, &leaf) < 0)
         return -1;
-    char *at = begin_line_with(c, thread_start(c, row));
-    at = put_ts(c, at, row->time_ns);
-    at = PUT(at, ",\"name\":\"");
-    at = put_string(at, eh_kind_name((enum eh_kind)row->kind));
-    *at++ = '"';
+    char *at = chrome_put_piece(chrome_begin_line(&c->lines), thread_start(c, row));
+    at = chrome_put_ts(at, chrome_ts(&c->lines, row->time_ns));
+    at = chrome_put_piece(at, &c->kinds[row->kind]);
     if (leaf)
         at = put_u64(PUT(at, ",\"sf\":"), leaf);
-    at = PUT(at, ",\"args\":{");
+    at = PUT(at, ",\"args\":");
     /* The first argument's comma makes way for the brace. */
-    char *brace = at - 1;
-    char *end = put_arguments(c, brace, row);
-    if (end == brace)
-        end++;
-    else
-        *brace = '{';
+    char *end = put_arguments(c, at, row);
+    end += end == at;
+    *at++ = '{';
     if (leaf) {
         end = end == at ? end : PUT(end, ",");
-        out_commit(c->out, PUT(end, "\"stack\":\""));
-        chrome_stacks_put_text(c->out, c->context.model, row->stack);
-        end = PUT(out_reserve(c->out, LINE_BYTES), "\"");
+        out_commit(o, PUT(end, "\"stack\":\""));
+        chrome_stacks_put_text(o, c->context.model, row->stack);
+        end = PUT(out_reserve(o, CHROME_LINE_BYTES), "\"");
     }
-    out_commit(c->out, PUT(end, "}}"));
+    out_commit(o, PUT(end, "}}"));
     return 0;
 }
 
-/* ---- Names ---- */
+/* ---- The end ---- */
 
 static int collect_names(struct chrome *c)
 {
@@ -524,133 +528,36 @@ static int collect_names(struct chrome *c)
             chrome_names_add(l, CHROME_THREAD_NAME, pid, t->tid, t->name) < 0)
             return -1;
     }
-    chrome_names_sort(l);
     return 0;
 }
 
-static void begin_metadata(struct chrome *c, uint32_t pid, uint32_t tid, const char *name,
-                           const char *key)
-{
-    char *at = PUT(begin_line(c), "{\"ph\":\"M\",\"pid\":");
-    at = put_u64(at, pid);
-    at = PUT(at, ",\"tid\":");
-    at = put_u64(at, tid);
-    at = PUT(at, ",\"name\":\"");
-    at = put_string(at, name);
-    at = PUT(at, "\",\"args\":{\"");
-    at = put_string(at, key);
-    out_commit(c->out, PUT(at, "\":"));
-}
-
-static void put_escaped(struct out *o, const char *text)
-{
-    size_t length = strlen(text);
-    char *at = out_reserve(o, 6 * length);
-    out_commit(o, put_json_escaped(at, text, length));
-}
-
-/* `count` names of one process or thread. */
-static void put_names(struct chrome *c, const struct chrome_name *names, size_t count)
-{
-    static const struct {
-        const char *name, *key;
-    } metadata[] = {
-        [CHROME_PROCESS_NAME] = {"process_name", "name"},
-        [CHROME_PROCESS_LABELS] = {"process_labels", "labels"},
-        [CHROME_THREAD_NAME] = {"thread_name", "name"},
-    };
-    begin_metadata(c, names->pid, names->tid, metadata[names->kind].name,
-                   metadata[names->kind].key);
-    for (size_t i = 0; i < count; i++) {
-        out_write(c->out, i ? ", " : "\"", i ? 2 : 1);
-        put_escaped(c->out, names[i].text);
-    }
-    out_write(c->out, "\"}}", 3);
-}
-
-/* Processes in the order of their first heap event. */
-static void put_sort_indexes(struct chrome *c)
-{
-    for (size_t i = 0; i < c->process_track_count; i++) {
-        begin_metadata(c, c->process_tracks[i].pid, 0, "process_sort_index", "sort_index");
-        char *at = put_u64(out_reserve(c->out, LINE_BYTES), i);
-        out_commit(c->out, PUT(at, "}}"));
-    }
-}
-
+/* Processes stand in the order of their first heap event. */
 static int put_metadata(struct chrome *c)
 {
     if (collect_names(c) < 0)
         return -1;
-    for (size_t i = 0, n; i < c->names.count; i += n) {
-        n = chrome_names_run(&c->names, i);
-        put_names(c, &c->names.names[i], n);
-    }
-    put_sort_indexes(c);
+    chrome_names_put(&c->names, &c->lines);
+    for (size_t i = 0; i < c->process_track_count; i++)
+        chrome_put_sort_index(&c->lines, c->process_tracks[i].pid, i);
     return 0;
 }
 
-/* ---- What stands after the events ---- */
-
-static void put_figure(void *context, const struct eh_figure *f)
+/* `otherData` is the format's own name for it, `metadata` the one that Perfetto reads. */
+static int put_other_data(const struct chrome *c, const struct eh_stats *stats, struct eh_error *e)
 {
-    struct out *o = context;
-    char *at = PUT(out_reserve(o, LINE_BYTES), ",\n\"");
-    at = put_string(at, f->name);
-    at = PUT(at, "\":");
-    if (!f->known)
-        at = PUT(at, "null");
-    else if (f->is_signed)
-        at = put_i64(at, (int64_t)f->value);
-    else
-        at = put_size(at, f->value);
-    out_commit(o, at);
-}
-
-/* File names can hold any bytes; JSON cannot. */
-static int put_input(struct out *o, const char *name, struct eh_error *e)
-{
-    size_t length = strlen(name);
-    char *utf8 = malloc(2 * length + 1);
-    if (!utf8)
-        return out_of_memory(e);
-    size_t utf8_length = utf8_from_ansi((const uint8_t *)name, length, utf8, 2 * length);
-    char *at = out_reserve(o, 6 * utf8_length + 2);
-    *at++ = '"';
-    at = put_json_escaped(at, utf8, utf8_length);
-    *at++ = '"';
-    out_commit(o, at);
-    free(utf8);
-    return 0;
-}
-
-static int put_other_data(struct chrome *c, const char *key, const struct eh_stats *stats,
-                          struct eh_error *e)
-{
-    const struct eh_info *info = c->context.info;
-    char *at = PUT(out_reserve(c->out, LINE_BYTES), ",\n\"");
-    at = put_string(at, key);
-    out_commit(c->out, PUT(at, "\":{\n\"tool\":\""));
-    put_escaped(c->out, c->context.tool);
-    at = PUT(out_reserve(c->out, LINE_BYTES), "\",\n\"start\":\"");
-    at = put_utc(at, (int64_t)((uint64_t)info->start_unix_ns + (uint64_t)c->base_ns));
-    at = put_i64(PUT(at, "\",\n\"base_ns\":"), c->base_ns);
-    at = put_i64(PUT(at, ",\n\"resolution_ns\":"), c->bucket_ns);
-    out_commit(c->out, PUT(at, ",\n\"inputs\":["));
-    for (size_t i = 0; i < info->inputs; i++) {
-        out_write(c->out, ",", i ? 1 : 0);
-        if (put_input(c->out, info->input_names[i], e) < 0)
+    static const char *const keys[] = {"otherData", "metadata"};
+    for (size_t i = 0; i < 2; i++) {
+        out_write(c->lines.out, ",\n", 2);
+        if (chrome_put_other_data(&c->context, keys[i], c->lines.base_ns, c->bucket_ns, stats,
+                                  e) < 0)
             return -1;
     }
-    out_write(c->out, "]", 1);
-    eh_stats_each(stats, put_figure, c->out);
-    out_write(c->out, "\n}", 2);
     return 0;
 }
 
 static void warn_of_size(const struct chrome *c)
 {
-    uint64_t bytes = out_position(c->out);
+    uint64_t bytes = out_position(c->lines.out);
     if (bytes > ANY_VIEWER_BYTES)
         c->context.warn(c->context.warn_context,
                         "the output is larger than 1 GB, more than any viewer opens: draw coarser "
@@ -685,17 +592,18 @@ static int chrome_begin(void *state, const struct writer_context *context, struc
 {
     struct chrome *c = state;
     c->context = *context;
-    c->out = context->out;
-    c->base_ns = base_of(context->info);
+    c->lines.out = context->out;
+    c->lines.base_ns = base_of(context->info);
     c->bucket_ns = timeline_bucket_ns(&c->timeline, context->info);
     c->instants = timeline_instants(&c->timeline, context->info);
     c->latest_ns = context->info->last_event_ns;
     c->instances = calloc(eh_model_processes(context->model), sizeof *c->instances);
     if (!c->instances)
         return out_of_memory(e);
+    prepare_pieces(c);
     timeline_tell(&c->timeline, context);
-    out_commit(c->out, PUT(out_reserve(c->out, LINE_BYTES),
-                           "{\"displayTimeUnit\":\"ns\",\"traceEvents\":["));
+    static const char begin[] = "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
+    out_write(c->lines.out, begin, sizeof begin - 1);
     return 0;
 }
 
@@ -735,20 +643,24 @@ static int chrome_rows(void *state, const struct eh_event *rows, size_t count, s
 static int chrome_end(void *state, const struct eh_stats *stats, struct eh_error *e)
 {
     struct chrome *c = state;
-    flush_counters(c);
+    struct out *o = c->lines.out;
+    for (size_t i = 0; i < c->heap_track_count; i++)
+        flush_heap(c, i);
+    for (size_t i = 0; i < c->process_track_count; i++)
+        flush_total(c, i);
     for (uint32_t i = 0; i < eh_model_processes(c->context.model); i++)
         end_slices(c, i, c->latest_ns);
     if (put_metadata(c) < 0)
         return out_of_memory(e);
-    out_write(c->out, "\n]", 2);
+    out_write(o, "\n]", 2);
     if (c->stacks.node_count) {
-        out_commit(c->out, PUT(out_reserve(c->out, LINE_BYTES), ",\n\"stackFrames\":"));
-        chrome_stacks_put_tree(&c->stacks, c->out, c->context.model);
+        static const char key[] = ",\n\"stackFrames\":";
+        out_write(o, key, sizeof key - 1);
+        chrome_stacks_put_tree(&c->stacks, o, c->context.model);
     }
-    /* Chrome's name for it, and the one that Perfetto reads. */
-    if (put_other_data(c, "otherData", stats, e) < 0 || put_other_data(c, "metadata", stats, e) < 0)
+    if (put_other_data(c, stats, e) < 0)
         return -1;
-    out_write(c->out, "}\n", 2);
+    out_write(o, "}\n", 2);
     warn_of_size(c);
     return 0;
 }
@@ -762,7 +674,8 @@ static void chrome_done(void *state)
     free(c->heaps);
     free(c->heap_tracks);
     pair_map_finish(&c->heap_track_ids);
-    free(c->by_blocks);
+    free(c->process_curves);
+    free(c->heap_curves);
     chrome_stacks_finish(&c->stacks);
     chrome_names_finish(&c->names);
 }

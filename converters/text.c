@@ -91,6 +91,11 @@ char *put_digits(char *at, uint64_t value, unsigned digits)
     return at;
 }
 
+char *put_8_digits(char *at, uint64_t value)
+{
+    return put_eight(at, value);
+}
+
 struct date {
     int64_t year;
     unsigned month, day;

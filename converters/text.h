@@ -17,6 +17,8 @@ char *put_i64(char *at, int64_t value);
 char *put_hex(char *at, uint64_t value);
 /* Exactly `digits` digits with leading zeros; value < 10^digits. */
 char *put_digits(char *at, uint64_t value, unsigned digits);
+/* The same for eight digits, fast. */
+char *put_8_digits(char *at, uint64_t value);
 
 static inline char *put_bytes(char *at, const void *bytes, size_t n)
 {

@@ -499,6 +499,29 @@ START_TEST(times_before_the_start)
 }
 END_TEST
 
+START_TEST(times_have_three_decimals)
+{
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } times[] = {
+        {0, "\"ts\":0.000,"},
+        {7, "\"ts\":0.007,"},
+        {99999999, "\"ts\":99999.999,"},
+        {100000000, "\"ts\":100000.000,"},
+        {100000001, "\"ts\":100000.001,"},
+        {INT64_C(123456789012), "\"ts\":123456789.012,"},
+        {INT64_MAX, "\"ts\":9223372036854775.807,"},
+    };
+    uint32_t p = add_process(42, "a.exe"), h = add_heap(p, 0x10000);
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        add_row(EH_FREE, times[i].ns, p, h, 0, 0);
+    write_json();
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        assert_count(times[i].text, 1);
+}
+END_TEST
+
 START_TEST(other_data)
 {
     write_json();
@@ -546,6 +569,7 @@ int main(void)
     tcase_add_test(tests, heap_slices);
     tcase_add_test(tests, stacks);
     tcase_add_test(tests, times_before_the_start);
+    tcase_add_test(tests, times_have_three_decimals);
     tcase_add_test(tests, other_data);
     tcase_add_test(tests, warnings_of_size);
     suite_add_tcase(suite, tests);
