@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define NAME_MAX_BYTES 32 /* longer words are not compared with option names */
-#define HELP_COLUMN    26
+#define HELP_COLUMN    29
 
 struct parser {
     const struct option_group *groups;
