@@ -15,12 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whose the last heap record was: the next one mostly belongs to the same thread. */
+/* Whose the heap records of a thread are, to spare the maps. Good while the epoch lasts. */
+#define OWNER_SLOTS 256
+
 struct owner_cache {
     uint64_t epoch;
     uint32_t boot, pid, tid;
     uint32_t process, thread;
-    bool filled;
 };
 
 struct eh_reader {
@@ -32,7 +33,7 @@ struct eh_reader {
     struct owners *owners;
     struct track track;
     struct merge merge;
-    struct owner_cache owner;
+    struct owner_cache owners_found[OWNER_SLOTS];
     const char **input_names;
     bool told_misfit, told_class; /* warned once */
     bool ended;
@@ -222,15 +223,19 @@ const struct eh_stats *eh_stats(const struct eh_reader *r)
 static int find_owner(struct eh_reader *r, uint32_t boot, uint32_t pid, uint32_t tid,
                       struct eh_event *row, struct eh_error *e)
 {
-    struct owner_cache *c = &r->owner;
+    struct owner_cache *c = &r->owners_found[(tid >> 2) % OWNER_SLOTS];
     uint64_t epoch = owners_epoch(r->owners);
-    if (!c->filled || c->epoch != epoch || c->pid != pid || c->tid != tid || c->boot != boot) {
-        *c = (struct owner_cache){.epoch = epoch, .boot = boot, .pid = pid, .tid = tid};
+    if (c->epoch != epoch || c->pid != pid || c->tid != tid || c->boot != boot) {
+        c->epoch = 0; /* which no owners have, so that a failure leaves no half entry */
         if (owners_process(r->owners, boot, pid, &c->process, e) < 0)
             return -1;
+        c->thread = 0;
         if (tid != REC_NO_ID && owners_thread(r->owners, c->process, tid, &c->thread, e) < 0)
             return -1;
-        c->filled = true;
+        c->boot = boot;
+        c->pid = pid;
+        c->tid = tid;
+        c->epoch = epoch;
     }
     row->process = c->process;
     row->thread = c->thread;
@@ -302,33 +307,29 @@ static bool accept_fit(struct eh_reader *r, const struct etl_stream *s, enum hea
     return true;
 }
 
-static int give_event(struct eh_reader *r, const struct eh_event *row, struct eh_error *e)
+static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned type, bool by_class,
+                     struct eh_error *e)
 {
+    struct eh_event *row = &r->rows[r->count];
+    struct heap_extra extra;
+    memset(row, 0, sizeof *row);
+    enum heap_fit fit = heap_decode(&s->record, type, by_class, row, &extra);
+    if (!accept_fit(r, s, fit, by_class))
+        return 0;
+    row->raw_time = s->record.raw;
+    row->time_ns = etl_time_ns(s->clock, s->record.raw);
+    if (!s->mixed) {
+        row->cpu = s->cpu;
+        row->flags |= EH_HAS_CPU;
+    }
+    if (set_owner(r, s, &extra, row, e) < 0)
+        return -1;
     count_row(r, row);
-    int n = track_event(&r->track, row, r->rows + r->count, e);
+    int n = track_event(&r->track, row, e);
     if (n < 0)
         return -1;
     r->count += (size_t)n;
     return 0;
-}
-
-static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned type, bool by_class,
-                     struct eh_error *e)
-{
-    struct eh_event row = {0};
-    struct heap_extra extra;
-    enum heap_fit fit = heap_decode(&s->record, type, by_class, &row, &extra);
-    if (!accept_fit(r, s, fit, by_class))
-        return 0;
-    row.raw_time = s->record.raw;
-    row.time_ns = etl_time_ns(s->clock, s->record.raw);
-    if (!s->mixed) {
-        row.cpu = s->cpu;
-        row.flags |= EH_HAS_CPU;
-    }
-    if (set_owner(r, s, &extra, &row, e) < 0)
-        return -1;
-    return give_event(r, &row, e);
 }
 
 /* ---- context records of the second pass ---- */

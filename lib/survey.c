@@ -5,59 +5,100 @@
 #include "decode/route.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
-/* Heap records of one pid are counted here until another pid comes. */
+/* Heap records are counted by pid in a few slots, which are handed to the owners when another pid
+ * needs the slot or a process record comes. */
+#define TALLY_SLOTS 64
+
 struct tally {
     uint32_t boot, pid;
     uint64_t count;
 };
 
+/* Extremes of a stream's heap records, kept raw: converting each would cost more than all the rest. */
+struct extremes {
+    int64_t first_raw, last_raw;
+    bool any;
+};
+
 struct pass {
     const struct survey *survey;
     struct merge merge;
-    struct tally tally;
+    struct extremes *extremes; /* by stream */
     struct eh_error *e;
-    bool any_time, any_heap;
+    uint64_t by_type[256];
+    struct tally tallies[TALLY_SLOTS];
 };
 
-static int flush_tally(struct pass *p)
+static int flush_tally(struct pass *p, struct tally *t)
 {
-    struct tally *t = &p->tally;
     if (t->count && owners_count_heap(p->survey->owners, t->boot, t->pid, t->count, false, p->e) < 0)
         return -1;
     t->count = 0;
     return 0;
 }
 
-static int count_heap(struct pass *p, const struct etl_stream *s, unsigned type)
+static int flush_tallies(struct pass *p)
 {
-    const struct record *r = &s->record;
-    struct eh_info *info = p->survey->info;
-    enum eh_kind kind = heap_kind(type);
-    info->heap_records++;
-    info->block_records += kind == EH_ALLOC || kind == EH_FREE || kind == EH_REALLOC;
-    int64_t ns = etl_time_ns(s->clock, r->raw);
-    if (!p->any_heap || ns < info->first_event_ns)
-        info->first_event_ns = ns;
-    if (!p->any_heap || ns > info->last_event_ns)
-        info->last_event_ns = ns;
-    p->any_heap = true;
-    if (r->process_id != p->tally.pid || s->clock->boot != p->tally.boot) {
-        if (flush_tally(p) < 0)
+    for (size_t i = 0; i < TALLY_SLOTS; i++)
+        if (flush_tally(p, &p->tallies[i]) < 0)
             return -1;
-        p->tally.pid = r->process_id;
-        p->tally.boot = s->clock->boot;
-    }
-    p->tally.count += r->process_id != REC_NO_ID;
     return 0;
 }
 
-static void note_time(struct pass *p, const struct etl_stream *s)
+static int count_heap(struct pass *p, const struct etl_stream *s, unsigned type)
 {
-    int64_t ns = etl_time_ns(s->clock, s->record.raw);
-    if (!p->any_time || ns > p->survey->info->last_record_ns)
-        p->survey->info->last_record_ns = ns;
-    p->any_time = true;
+    const struct record *r = &s->record;
+    struct extremes *x = &p->extremes[s - p->survey->trace->streams];
+    p->by_type[type & 0xFF]++;
+    if (!x->any || r->raw < x->first_raw)
+        x->first_raw = r->raw;
+    if (!x->any || r->raw > x->last_raw)
+        x->last_raw = r->raw;
+    x->any = true;
+    if (r->process_id == REC_NO_ID)
+        return 0;
+    /* Windows' ids are multiples of four. */
+    struct tally *t = &p->tallies[(r->process_id >> 2) % TALLY_SLOTS];
+    if (t->pid != r->process_id || t->boot != s->clock->boot) {
+        if (flush_tally(p, t) < 0)
+            return -1;
+        t->pid = r->process_id;
+        t->boot = s->clock->boot;
+    }
+    t->count++;
+    return 0;
+}
+
+/* Turns what was counted per stream and type into the info. */
+static void settle_counts(const struct pass *p)
+{
+    struct eh_info *info = p->survey->info;
+    const struct etl_trace *t = p->survey->trace;
+    bool any_heap = false, any = false;
+    for (unsigned type = 0; type < 256; type++) {
+        enum eh_kind kind = heap_kind(type);
+        info->heap_records += p->by_type[type];
+        if (kind == EH_ALLOC || kind == EH_FREE || kind == EH_REALLOC)
+            info->block_records += p->by_type[type];
+    }
+    for (size_t i = 0; i < t->stream_count; i++) {
+        const struct etl_stream *s = &t->streams[i];
+        const struct extremes *x = &p->extremes[i];
+        int64_t end = t->one_axis ? etl_time_ns(s->clock, s->key) : s->key;
+        if (s->has_raw && (!any || end > info->last_record_ns))
+            info->last_record_ns = end;
+        any |= s->has_raw;
+        if (!x->any)
+            continue;
+        int64_t first = etl_time_ns(s->clock, x->first_raw), last = etl_time_ns(s->clock, x->last_raw);
+        if (!any_heap || first < info->first_event_ns)
+            info->first_event_ns = first;
+        if (!any_heap || last > info->last_event_ns)
+            info->last_event_ns = last;
+        any_heap = true;
+    }
 }
 
 /* Moves a stream on to its next record that tells of processes or threads, or to the end of a
@@ -86,8 +127,6 @@ static enum etl_step next_context(struct pass *p, struct etl_stream *s)
         default:
             break;
         }
-        if (s->record.has_time)
-            note_time(p, s);
     }
 }
 
@@ -102,7 +141,7 @@ static int take_context(struct pass *p, const struct etl_stream *s)
     unsigned type;
     switch (route_record(r, &type)) {
     case ROUTE_PROCESS:
-        if (flush_tally(p) < 0)
+        if (flush_tallies(p) < 0)
             return -1;
         return process_decode(r, &process)
                    ? owners_process_record(o, &m, type, &process, &ended, p->e)
@@ -158,17 +197,22 @@ static int run(struct pass *p)
         if (advance(p, i, true) < 0)
             return -1;
     }
-    if (flush_tally(p) < 0)
+    if (flush_tallies(p) < 0)
         return -1;
+    settle_counts(p);
     return owners_settle(p->survey->owners, p->e);
 }
 
 int survey_run(const struct survey *s, struct eh_error *e)
 {
     struct pass p = {.survey = s, .e = e};
-    if (merge_init(&p.merge, s->trace->stream_count) < 0)
-        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
-    int result = run(&p);
+    p.extremes = calloc(s->trace->stream_count, sizeof *p.extremes);
+    int result = -1;
+    if (!p.extremes || merge_init(&p.merge, s->trace->stream_count) < 0)
+        eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+    else
+        result = run(&p);
     merge_finish(&p.merge);
+    free(p.extremes);
     return result;
 }

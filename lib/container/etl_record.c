@@ -1,8 +1,5 @@
 #include "container/etl_record.h"
 
-#include "base/bytes.h"
-#include "container/etl_layout.h"
-
 enum shape {
     SHAPE_NONE, /* unknown kind: size in the low half of the first dword, nothing else known */
     SHAPE_SYSTEM,
@@ -169,7 +166,7 @@ static bool parse_other(struct record *r, unsigned mark)
     return true;
 }
 
-enum rec_result rec_parse(const uint8_t *at, size_t left, struct record *record)
+enum rec_result rec_parse_any(const uint8_t *at, size_t left, struct record *record)
 {
     if (left < 8)
         return REC_END;

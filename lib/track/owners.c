@@ -55,6 +55,7 @@ struct owners *owners_create(struct eh_model *model)
         return NULL;
     o->model = model;
     o->span_count = 1;
+    o->epoch = 1;
     return o;
 }
 

@@ -62,16 +62,17 @@ static int new_heap(struct track *t, uint32_t process, uint64_t handle, uint32_t
 
 static int find_heap(struct track *t, uint32_t process, uint64_t handle, uint32_t *ret_heap)
 {
-    if (t->last_heap && t->last_process == process && t->last_handle == handle) {
-        *ret_heap = t->last_heap;
+    /* Handles are the heaps' addresses: 64 KiB apart. */
+    struct heap_cache *c = &t->cache[(handle >> 16 ^ process) % HEAP_CACHE_SLOTS];
+    if (c->heap && c->process == process && c->handle == handle) {
+        *ret_heap = c->heap;
         return 0;
     }
     uint32_t heap = map_get(&t->heap_ids, process, handle);
     if (!heap && new_heap(t, process, handle, &heap) < 0)
         return -1;
-    t->last_process = process;
-    t->last_handle = handle;
-    t->last_heap = *ret_heap = heap;
+    *c = (struct heap_cache){handle, process, heap};
+    *ret_heap = heap;
     return 0;
 }
 
@@ -344,21 +345,21 @@ static int apply(struct track *t, struct eh_event *row, struct eh_event *out, st
     }
 }
 
-int track_event(struct track *t, const struct eh_event *event, struct eh_event *out,
-                struct eh_error *e)
+int track_event(struct track *t, struct eh_event *rows, struct eh_error *e)
 {
-    struct eh_event row = *event;
-    if (!(row.flags & EH_HAS_HEAP)) {
-        *out = row;
+    struct eh_event *row = &rows[0], drop;
+    if (!(row->flags & EH_HAS_HEAP))
         return 1;
-    }
-    if (find_heap(t, row.process, row.heap, &row.heap_index) < 0)
+    if (find_heap(t, row->process, row->heap, &row->heap_index) < 0)
         return out_of_memory(e);
-    int drops = apply(t, &row, out, e);
+    int drops = apply(t, row, &drop, e);
     if (drops < 0 || t->sweep.active)
         return drops < 0 ? -1 : 0;
-    set_live(t, &row);
-    out[drops] = row;
+    set_live(t, row);
+    if (drops) {
+        rows[1] = rows[0];
+        rows[0] = drop;
+    }
     return drops + 1;
 }
 

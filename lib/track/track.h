@@ -34,6 +34,8 @@ struct sweep {
     struct eh_event last; /* the row that stands behind the drops */
 };
 
+#define HEAP_CACHE_SLOTS 64
+
 struct track {
     struct eh_model *model; /* borrowed */
     struct eh_stats *stats; /* borrowed */
@@ -45,21 +47,23 @@ struct track {
     struct map heap_ids; /* (process, handle) to heap index */
     struct sweep sweep;
     uint64_t bytes, blocks; /* live in all */
-    uint32_t last_process, last_heap; /* the heap found last, to spare the map */
-    uint64_t last_handle;
+    struct heap_cache {
+        uint64_t handle;
+        uint32_t process, heap;
+    } cache[HEAP_CACHE_SLOTS]; /* heaps found lately, to spare the map */
 };
 
 void track_init(struct track *t, struct eh_model *model, struct eh_stats *stats);
 void track_finish(struct track *t);
 
 /* Rows that one call of track_event may write. */
-#define TRACK_ROWS 3
+#define TRACK_ROWS 2
 
-/* Applies a decoded event (its process, stack and EH_HAS_ flags set) and writes its row, drops
- * before it, to `out` (room for TRACK_ROWS). Returns the number of rows; 0 when a sweep began, which
- * writes the row in its time; -1 with `e` filled. Not to be called while t->sweep.active. */
-int track_event(struct track *t, const struct eh_event *event, struct eh_event *out,
-                struct eh_error *e);
+/* Applies the decoded event in rows[0] (its process, stack and EH_HAS_ flags set) and completes it
+ * in place; a drop goes before it, for which there must be room for TRACK_ROWS. Returns the number
+ * of rows; 0 when a sweep began, which writes the row in its time; -1 with `e` filled. Not to be
+ * called while t->sweep.active. */
+int track_event(struct track *t, struct eh_event *rows, struct eh_error *e);
 
 /* A process instance ended at `time_ns`: begins a sweep that ends with an EH_PROCESS_END row. */
 int track_process_end(struct track *t, uint32_t process, int64_t time_ns, int64_t raw_time,
