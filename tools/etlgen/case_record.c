@@ -184,13 +184,15 @@ static void put_hook_header(struct draft *d)
 static void put_guid(struct draft *d, uint8_t *at)
 {
     struct bytes guid = {0};
+    /* dbgid lines have a guid of their own in the payload. */
+    const char *key = d->layout->guid ? "class" : "guid";
     const char *fallback = d->layout->guid ? d->layout->guid : case_group_guid(d->hook);
 
     if (d->layout->hook == 0 && !d->layout->guid && strcmp(d->layout->word, "hook") != 0)
         fallback = NULL;
-    if (!fallback && !line_own_value(d->line, "guid"))
-        line_fail(d->line, "%s wants guid=", d->layout->word);
-    line_guid(d->line, "guid", fallback ? fallback : "", &guid);
+    if (!fallback && !line_own_value(d->line, key))
+        line_fail(d->line, "%s wants %s=", d->layout->word, key);
+    line_guid(d->line, key, fallback ? fallback : "", &guid);
     if (guid.at)
         memcpy(at, guid.at, 16);
     bytes_finish(&guid);

@@ -260,7 +260,7 @@ static int print_help(void)
          "Compiles a text into a trace; '-' is standard input. One line, one thing: a word and\n"
          "key=value fields, # begins a comment. All fields have defaults. CASE.md has the details.\n"
          "\n"
-         "  session ptr=8 cpus=2 clock=qpc freq=10M raw0=1000 start=2024-01-01T10:00:00\n"
+         "  session ptr=8 cpus=2 clock=qpc raw0=1000 start=2024-01-01T10:00:00\n"
          "  set pid=100 tid=200 cpu=0 heap=0x10000      defaults for the lines below\n"
          "  alloc t=1.5ms addr=0x10040 size=24          also free, realloc, create, destroy, ...\n"
          "  alloc t=+10us bits=32 kind=perfinfo version=2 payload_cut=4 recsize=40\n"
