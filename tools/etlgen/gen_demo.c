@@ -148,7 +148,8 @@ static uint64_t carve(struct demo *d, const struct origin *o, enum demo_heap hea
     return address;
 }
 
-static uint32_t new_block(struct demo *d, const struct origin *o, enum demo_heap heap, uint8_t class)
+static uint32_t new_block(struct demo *d, const struct origin *o, enum demo_heap heap,
+                          uint8_t class)
 {
     struct heap_state *h = &d->heaps[heap];
     uint32_t id = h->free[class];
@@ -348,8 +349,8 @@ static void play_alloc(struct demo *d, const struct agenda_item *item)
         plan(d, (struct agenda_item){.what = DO_RESIZE, .id = id, .due = d->clock + life / 2});
 }
 
-/* One step of the doubling buffer: a new block, 34 ticks later the old one's free, 4 ticks later the
- * realloc that sums it up. A buffer of the largest size is freed, and the next begins small. */
+/* One step of the doubling buffer: a new block, 34 ticks later the old one's free, 4 ticks later
+ * the realloc that sums it up. A buffer of the largest size is freed, and the next begins small. */
 static void play_double(struct demo *d, const struct agenda_item *item)
 {
     const struct demo_site *s = &demo_sites[item->id];

@@ -273,7 +273,8 @@ static struct origin pick_caller(struct random *r)
     return (struct origin){pick_cpu(r), kind, a->pid, tid_of(a, thread)};
 }
 
-static void log_call(struct random *r, struct origin *o, unsigned hook, const struct heap_call *call)
+static void log_call(struct random *r, const struct origin *o, unsigned hook,
+                     const struct heap_call *call)
 {
     int64_t raw = r->clock;
     bool back = below(r, 500) == 0;
@@ -418,16 +419,44 @@ static struct process_facts facts_of(const struct actor *a)
 static void log_process(struct random *r, const struct actor *a, unsigned change)
 {
     struct process_facts facts = facts_of(a);
-    struct origin o = {pick_cpu(r), below(r, 3) ? REC_SYSTEM64 : REC_SYSTEM32, 4, 8};
+    bool narrow = a == &r->actors[ACTORS - 1]; /* always: a key is cut to the record's width */
+    struct origin o = {pick_cpu(r), narrow ? REC_SYSTEM32 : REC_SYSTEM64, 4, 8};
     rec_process(&r->trace, &o, r->clock, change, rng_between(&r->rng, 2, 4), &facts);
 }
 
 static void new_generation(struct random *r, struct actor *a)
 {
-    static const char *const forms[] = {"app%u_%u.exe", "we,ird \"%u\" %u.exe", "M\xC3\xBCller%u-%u.exe",
-                                        "tab\t%u'%u.exe", "=cmd%u+%u"};
+    static const char *const forms[] = {"app%u_%u.exe", "we,ird \"%u\" %u.exe",
+                                        "M\xC3\xBCller%u-%u.exe", "tab\t%u'%u.exe", "=cmd%u+%u"};
     a->generation++;
     snprintf(a->name, sizeof a->name, forms[below(r, 5)], a->pid, a->generation);
+}
+
+static void log_threads(struct random *r, const struct actor *a, unsigned change)
+{
+    struct origin o = {pick_cpu(r), REC_SYSTEM64, a->pid, tid_of(a, 0)};
+    for (uint32_t thread = 0; thread < THREADS; thread++)
+        rec_thread(&r->trace, &o, r->clock, change, a->pid, tid_of(a, thread),
+                   thread == 1 ? "early" : NULL);
+}
+
+static void switch_to(struct random *r, unsigned cpu, uint32_t tid)
+{
+    rec_switch(&r->trace, cpu, r->clock, tid, r->running[cpu]);
+    r->running[cpu] = tid;
+}
+
+/* A process ends after its threads, and none of them stays on a processor. */
+static void end_process(struct random *r, struct actor *a)
+{
+    for (unsigned cpu = 0; cpu < r->options->processors; cpu++) {
+        if (r->running[cpu] >= a->pid && r->running[cpu] <= tid_of(a, THREADS))
+            switch_to(r, cpu, 0);
+    }
+    log_threads(r, a, CHANGE_END);
+    advance(r, 1);
+    log_process(r, a, CHANGE_END);
+    a->running = false;
 }
 
 /* Start, end, a start over a running instance, or the same start once more. */
@@ -435,15 +464,20 @@ static void do_process(struct random *r)
 {
     struct actor *a = &r->actors[below(r, ACTORS)];
     uint32_t lot = below(r, 10);
+    advance(r, 1);
     if (a->running && lot < 6) {
-        log_process(r, a, CHANGE_END);
-        a->running = false;
+        end_process(r, a);
         return;
     }
-    if (!a->running || lot < 8)
+    bool again = a->running && lot >= 8;
+    if (!again)
         new_generation(r, a);
     log_process(r, a, CHANGE_START);
     a->running = true;
+    advance(r, 1);
+    if (!again)
+        log_threads(r, a, CHANGE_START);
+    advance(r, 1);
 }
 
 static void do_thread_name(struct random *r)
@@ -457,10 +491,8 @@ static void do_thread_name(struct random *r)
 static void do_switch(struct random *r)
 {
     const struct actor *a = &r->actors[below(r, ACTORS)];
-    unsigned cpu = pick_cpu(r);
-    uint32_t tid = below(r, 6) ? tid_of(a, below(r, THREADS)) : 0; /* 0: idle */
-    rec_switch(&r->trace, cpu, r->clock, tid, r->running[cpu]);
-    r->running[cpu] = tid;
+    bool idle = !a->running || below(r, 6) == 0;
+    switch_to(r, pick_cpu(r), idle ? 0 : tid_of(a, below(r, THREADS)));
 }
 
 /* Images come and go at the same few bases; each at a time of its own, because stacks are read by
@@ -501,9 +533,8 @@ static void introduce(struct random *r)
         new_generation(r, a);
         if (i < 2)
             log_process(r, a, CHANGE_DC_START);
-        for (uint32_t thread = 0; thread < THREADS; thread++)
-            rec_thread(&r->trace, &kernel, r->clock, CHANGE_DC_START, a->pid, tid_of(a, thread),
-                       thread == 1 ? "early" : NULL);
+        if (a->running)
+            log_threads(r, a, CHANGE_DC_START);
     }
     advance(r, 1);
 }

@@ -32,11 +32,11 @@ int trace_close(struct trace *t)
     bool written = etl_writer_close(t->writer) == 0;
     int sys = errno;
     free(t->nowhere);
-    if (gen_output_close(&t->output, written && !t->failed) != GEN_OK)
-        return GEN_FAILED;
-    if (!written)
-        return gen_fail("%s: %s", name, strerror(sys));
-    return t->failed ? gen_fail("out of memory") : GEN_OK;
+    if (written && !t->failed)
+        return gen_output_close(&t->output, true);
+    clearerr(t->output.stream); /* told here, with its cause */
+    gen_output_close(&t->output, false);
+    return written ? gen_fail("out of memory") : gen_fail("%s: %s", name, strerror(sys));
 }
 
 static unsigned pointer_size(unsigned kind)
@@ -57,14 +57,16 @@ static uint8_t *hook_record(struct trace *t, const struct origin *o, int64_t raw
 {
     uint8_t *at = NULL;
     if (!t->failed)
-        at = etl_writer_hook(t->writer, o->cpu, o->kind, version, hook, o->pid, o->tid, raw, payload);
+        at = etl_writer_hook(t->writer, o->cpu, o->kind, version, hook, o->pid, o->tid, raw,
+                             payload);
     if (!at)
         t->failed = true;
     t->records++;
     return at ? at : t->nowhere;
 }
 
-static uint8_t *perf_record(struct trace *t, unsigned cpu, int64_t raw, unsigned hook, size_t payload)
+static uint8_t *perf_record(struct trace *t, unsigned cpu, int64_t raw, unsigned hook,
+                            size_t payload)
 {
     struct origin o = {.cpu = cpu, .kind = REC_PERFINFO64};
     return hook_record(t, &o, raw, hook, 2, payload);
@@ -202,7 +204,8 @@ void rec_heap(struct trace *t, const struct origin *o, int64_t raw, unsigned hoo
     rec_heap_layout(t, o, raw, layout, call);
 }
 
-void rec_heap_blank(struct trace *t, const struct origin *o, int64_t raw, unsigned hook, size_t size)
+void rec_heap_blank(struct trace *t, const struct origin *o, int64_t raw, unsigned hook,
+                    size_t size)
 {
     memset(heap_record(t, o, raw, hook, 2, size), 0, size);
 }

@@ -68,7 +68,8 @@ void rec_heap_layout(struct trace *t, const struct origin *o, int64_t raw, size_
 void rec_heap(struct trace *t, const struct origin *o, int64_t raw, unsigned hook,
               const struct heap_call *call);
 /* A record of group 0x10 with a payload of `size` zero bytes, known type or not. */
-void rec_heap_blank(struct trace *t, const struct origin *o, int64_t raw, unsigned hook, size_t size);
+void rec_heap_blank(struct trace *t, const struct origin *o, int64_t raw, unsigned hook,
+                    size_t size);
 
 /* Types of process, thread and image records. */
 enum { CHANGE_START = 1, CHANGE_END = 2, CHANGE_DC_START = 3, CHANGE_DC_END = 4 };
