@@ -36,6 +36,10 @@ int gen_output_open(struct gen_output *o, const char *path);
  * printed when bytes could not be written. */
 int gen_output_close(struct gen_output *o, bool complete);
 
+/* What a stream is, asked of the operating system (gen_posix.c). */
+bool gen_is_terminal(FILE *stream);
+bool gen_is_regular(FILE *stream);
+
 /* Reads a number: decimal or 0x hexadecimal, with an optional K, M or G (1024). */
 bool gen_parse_number(const char *text, uint64_t *ret_value);
 

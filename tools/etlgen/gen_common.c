@@ -4,8 +4,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static void message(const char *format, va_list args)
 {
@@ -42,28 +40,22 @@ int gen_output_open(struct gen_output *o, const char *path)
         o->stream = fopen(o->path, "wb");
         return o->stream ? GEN_OK : gen_fail("%s: %s", o->path, strerror(errno));
     }
-    if (isatty(fileno(stdout)))
+    if (gen_is_terminal(stdout))
         return gen_usage(NULL, "a trace is not written to a terminal: use -o FILE or redirect");
     return GEN_OK;
-}
-
-/* Only a regular file is taken back, never a device or a pipe. */
-static bool removable(const struct gen_output *o)
-{
-    struct stat status;
-    return o->path && fstat(fileno(o->stream), &status) == 0 && S_ISREG(status.st_mode);
 }
 
 int gen_output_close(struct gen_output *o, bool complete)
 {
     const char *name = o->path ? o->path : "standard output";
-    bool regular = removable(o);
+    /* Only a regular file is taken back, never a device or a pipe. */
+    bool removable = o->path && gen_is_regular(o->stream);
     bool failed = ferror(o->stream) != 0;
     errno = 0;
     if ((o->path ? fclose(o->stream) : fflush(o->stream)) != 0)
         failed = true;
     int error = errno;
-    if (regular && (failed || !complete))
+    if (removable && (failed || !complete))
         remove(o->path);
     if (failed)
         return gen_fail("%s: %s", name, error ? strerror(error) : "cannot be written");
