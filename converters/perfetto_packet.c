@@ -1,0 +1,127 @@
+#include "perfetto_packet.h"
+
+#define TRACE_PACKET             1
+#define PACKET_TIMESTAMP         8
+#define PACKET_SEQUENCE          10
+#define PACKET_TRACK_EVENT       11
+#define PACKET_FLAGS             13
+#define EVENT_ANNOTATIONS        4
+#define EVENT_TYPE               9
+#define EVENT_NAME_IID           10
+#define EVENT_TRACK              11
+#define EVENT_EXTRA_VALUES       12
+#define EVENT_VALUE              30
+#define EVENT_CALLSTACK          56
+#define ANNOTATION_NAME          1
+#define SAMPLES                  2
+#define SAMPLE_CALLSTACK         1
+#define SAMPLE_ALLOCATED         2
+#define SAMPLE_FREED             3
+#define SAMPLE_ALLOCS            5
+#define SAMPLE_FREES             6
+#define TYPE_INSTANT             3
+#define TYPE_COUNTER             4
+#define NEEDS_INCREMENTAL_STATE  2
+
+/* A length that is filled in behind its content, where one byte is known to be enough. */
+static char *skip_length(char *at, uint32_t field)
+{
+    return put_varint(at, PB_DELIMITED(field)) + 1;
+}
+
+static void set_length(char *content, const char *end)
+{
+    content[-1] = (char)(end - content);
+}
+
+static uint64_t signed_value(uint64_t value)
+{
+    return value > INT64_MAX ? INT64_MAX : value;
+}
+
+static char *put_packet_start(char *at, uint32_t sequence, uint64_t delta)
+{
+    at = put_field(at, PACKET_TIMESTAMP, delta);
+    return put_field(at, PACKET_SEQUENCE, sequence);
+}
+
+char *put_counter(char *at, uint32_t sequence, uint64_t delta, uint64_t value)
+{
+    char *packet = skip_length(at, TRACE_PACKET);
+    char *event = skip_length(put_packet_start(packet, sequence, delta), PACKET_TRACK_EVENT);
+    at = put_field(event, EVENT_TYPE, TYPE_COUNTER);
+    at = put_field(at, EVENT_VALUE, signed_value(value));
+    set_length(event, at);
+    set_length(packet, at);
+    return at;
+}
+
+char *put_counter_pair(char *at, uint32_t sequence, uint64_t delta, uint64_t value, uint64_t extra)
+{
+    char *packet = skip_length(at, TRACE_PACKET);
+    char *event = skip_length(put_packet_start(packet, sequence, delta), PACKET_TRACK_EVENT);
+    at = put_field(event, EVENT_TYPE, TYPE_COUNTER);
+    at = put_field(at, EVENT_EXTRA_VALUES, signed_value(extra));
+    at = put_field(at, EVENT_VALUE, signed_value(value));
+    set_length(event, at);
+    set_length(packet, at);
+    return at;
+}
+
+char *put_counter_on(char *at, uint32_t sequence, uint64_t delta, uint64_t track, uint64_t value)
+{
+    char *packet = skip_length(at, TRACE_PACKET);
+    char *event = skip_length(put_packet_start(packet, sequence, delta), PACKET_TRACK_EVENT);
+    at = put_field(event, EVENT_TYPE, TYPE_COUNTER);
+    at = put_field(at, EVENT_TRACK, track);
+    at = put_field(at, EVENT_VALUE, signed_value(value));
+    set_length(event, at);
+    set_length(packet, at);
+    return at;
+}
+
+static char *put_annotation(char *at, const struct annotation *a)
+{
+    char *content = skip_length(at, EVENT_ANNOTATIONS);
+    at = put_field(content, ANNOTATION_NAME, a->name);
+    if (a->field == ANNOTATION_TEXT)
+        at = put_delimited(at, a->field, a->text, strnlen(a->text, ANNOTATION_TEXT_BYTES));
+    else
+        at = put_field(at, a->field, a->value);
+    set_length(content, at);
+    return at;
+}
+
+static char *put_instant_event(char *at, const struct instant *i)
+{
+    for (size_t k = 0; k < i->annotations; k++)
+        at = put_annotation(at, &i->annotation[k]);
+    at = put_field(at, EVENT_TYPE, TYPE_INSTANT);
+    at = put_field(at, EVENT_NAME_IID, i->name);
+    at = put_field(at, EVENT_TRACK, i->track);
+    if (i->callstack)
+        at = put_field(at, EVENT_CALLSTACK, i->callstack);
+    return at;
+}
+
+char *put_instant(char *at, const struct instant *i)
+{
+    char event[PACKET_INSTANT_BYTES / 2], packet[PACKET_INSTANT_BYTES / 2 + 64];
+    char *event_end = put_instant_event(event, i);
+    char *end = put_packet_start(packet, i->sequence, i->delta);
+    end = put_delimited(end, PACKET_TRACK_EVENT, event, (size_t)(event_end - event));
+    end = put_field(end, PACKET_FLAGS, NEEDS_INCREMENTAL_STATE);
+    return put_delimited(at, TRACE_PACKET, packet, (size_t)(end - packet));
+}
+
+char *put_heap_sample(char *at, uint32_t callstack, const struct tally *t)
+{
+    char *content = skip_length(at, SAMPLES);
+    at = put_field(content, SAMPLE_CALLSTACK, callstack);
+    at = put_field(at, SAMPLE_ALLOCATED, t->allocated);
+    at = put_field(at, SAMPLE_FREED, t->freed);
+    at = put_field(at, SAMPLE_ALLOCS, t->allocs);
+    at = put_field(at, SAMPLE_FREES, t->frees);
+    set_length(content, at);
+    return at;
+}

@@ -1,0 +1,53 @@
+/* Heap profiles: per process instance (or heap) and call stack, what was allocated and freed since
+ * the trace's start, dumped now and then.
+ *
+ * Dumps lie evenly over the instance's heap records; one more lies at the peak of its live bytes
+ * and one at its end. A dump holds everything up to and including its time, so it is taken when the
+ * first later row comes. Which moment is the peak is known only at the end: the state at the
+ * highest moment so far is kept by saving each site's figures at their first later change, and
+ * dumps after it wait, encoded, until a higher moment or the end decides. */
+#ifndef ETLHEAP_CONVERTERS_PERFETTO_PROFILE_H
+#define ETLHEAP_CONVERTERS_PERFETTO_PROFILE_H
+
+#include "model/event.h"
+#include "pair_map.h"
+#include "perfetto_intern.h"
+#include "perfetto_packet.h"
+#include "perfetto_trace.h"
+
+struct profile_site;
+struct profile_stream;
+struct profile;
+
+/* Zeroed, but for the pointers and options. */
+struct profiles {
+    struct trace *trace;
+    struct intern *intern;
+    uint64_t dumps; /* evenly spaced ones per process; 0: no profile */
+    bool per_heap;  /* a heap_name and sequence per heap, not per process */
+
+    struct profile *all;
+    size_t count, room;
+    struct profile_stream *streams;
+    size_t stream_count, stream_room;
+    struct profile_site *sites;
+    size_t site_count, site_room;
+    struct pair_map stream_of;  /* (heap index, 0) to stream + 1, with per_heap */
+    struct pair_map site_of;    /* (stack or pseudo-stack, heap index) to site + 1 */
+    struct pair_map same_stack; /* (hash of frames, stream) to site + 1 */
+};
+
+/* Begins the profile of a process instance, which must not be the unknown owner.
+ * Returns its number, or UINT32_MAX when memory ran out or no profile is wanted. */
+uint32_t profile_open(struct profiles *p, uint32_t process);
+
+/* Takes in a row of the instance. */
+void profile_row(struct profiles *p, uint32_t profile, const struct eh_event *row);
+
+/* Writes what is left, at times before `limit_ns`, where the pid belongs to someone else. Returns
+ * the time of the last dump, INT64_MIN if there is none. */
+int64_t profile_close(struct profiles *p, uint32_t profile, int64_t limit_ns);
+
+void profiles_finish(struct profiles *p);
+
+#endif

@@ -1,0 +1,396 @@
+#include "perfetto_writer.h"
+
+#include "base/array.h"
+#include "pair_map.h"
+#include "perfetto_counters.h"
+#include "perfetto_instants.h"
+#include "perfetto_intern.h"
+#include "perfetto_profile.h"
+#include "perfetto_trace.h"
+#include "perfetto_tracks.h"
+#include "text.h"
+#include "timeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PROFILE_DUMPS     20
+#define MAX_PROFILE_DUMPS 10000
+
+/* Places among a process's tracks: its threads, then these. */
+#define RANK_TOTAL 1000000
+#define RANK_HEAPS 1000001
+
+#define NO_PROFILE UINT32_MAX
+
+/* A heap, by heap index. */
+struct heap {
+    uint64_t track; /* uuid, 0 until the heap's first row */
+    struct heap_counters counters;
+    uint32_t next; /* heap index of another heap of the process, 0 for none */
+    bool slice_open;
+};
+
+/* A process instance with heap events. */
+struct process {
+    uint64_t track, heaps_track; /* uuids */
+    struct process_counter total;
+    struct sequence instants; /* id 0 until there is one */
+    uint32_t heaps;           /* heap index of the latest, 0 for none */
+    int32_t heap_count, thread_count;
+    uint32_t profile; /* or NO_PROFILE */
+    int64_t first_ns, last_dump_ns;
+    bool closed;
+};
+
+struct perfetto {
+    struct timeline timeline;
+    bool dumps_given;
+    struct trace trace;
+    struct intern intern;
+    struct instants instants;
+    struct profiles profiles;
+    int64_t bucket_ns;
+    bool show_instants;
+    int64_t last_event_ns; /* of the rows so far */
+
+    struct process *processes;
+    size_t process_count, process_room;
+    uint32_t *process_of; /* by process instance: number plus 1 */
+    struct heap *heaps;   /* by heap index */
+    size_t heap_room;
+    struct pair_map pids;    /* (pid, 0) to the number plus 1 of the process that has it */
+    struct pair_map threads; /* see thread_track(): to uuid */
+};
+
+/* --- Processes --------------------------------------------------------------------------- */
+
+/* What the instance's tracks still wait for. No dump of it may follow; counters may, when another
+ * boot's process has the same pid. */
+static void close_process(struct perfetto *w, struct process *p, int64_t ns, int64_t limit_ns)
+{
+    for (uint32_t heap = p->heaps; heap; heap = w->heaps[heap].next) {
+        struct heap *h = &w->heaps[heap];
+        heap_counters_flush(&h->counters, &w->trace);
+        if (h->slice_open)
+            slice_end(&w->trace, h->track, ns);
+        h->slice_open = false;
+    }
+    process_counter_flush(&p->total, &w->trace);
+    if (p->profile != NO_PROFILE && !p->closed)
+        p->last_dump_ns = profile_close(&w->profiles, p->profile, limit_ns);
+    p->closed = true;
+}
+
+/* When an instance takes its pid over: at its start or first event, and after everything that
+ * was written under the pid before, because readers give a dump to whoever has the pid then. */
+static int64_t take_pid(struct perfetto *w, const struct eh_process *instance, uint32_t number,
+                        int64_t ns)
+{
+    if (instance->has_start && instance->start_ns < ns)
+        ns = instance->start_ns;
+    ns = trace_clamp(&w->trace, ns);
+    uint32_t *holder = pair_map_id(&w->pids, instance->pid, 0);
+    if (!holder) {
+        w->trace.out_of_memory = true;
+        return ns;
+    }
+    if (*holder) {
+        struct process *before = &w->processes[*holder - 1];
+        close_process(w, before, ns, ns);
+        if (before->last_dump_ns >= ns)
+            ns = before->last_dump_ns + 1;
+    }
+    *holder = number + 1;
+    return ns;
+}
+
+static void describe_process(struct perfetto *w, uint32_t number, const struct eh_event *row)
+{
+    struct trace *t = &w->trace;
+    const struct eh_process *instance = eh_model_process(t->model, row->process);
+    struct process *p = &w->processes[number];
+    if (row->process) {
+        int64_t ns = take_pid(w, instance, number, row->time_ns);
+        p->track = track_process(t, instance, ns, (int32_t)number);
+        p->profile = profile_open(&w->profiles, row->process);
+    } else {
+        p->track = track_plain(t, 0, "Unknown process", NULL, (int32_t)number);
+    }
+    process_counter_open(&p->total, t, p->track, RANK_TOTAL);
+    p->heaps_track = track_plain(t, p->track, "Heaps", NULL, RANK_HEAPS);
+}
+
+/* The row's process, described at its first row. NULL when memory ran out. */
+static struct process *process_at(struct perfetto *w, const struct eh_event *row)
+{
+    uint32_t *number = &w->process_of[row->process];
+    if (*number)
+        return &w->processes[*number - 1];
+    if (ARRAY_RESERVE(w->processes, w->process_room, w->process_count + 1) < 0)
+        return NULL;
+    w->processes[w->process_count] =
+        (struct process){.profile = NO_PROFILE, .first_ns = row->time_ns, .last_dump_ns = INT64_MIN};
+    *number = (uint32_t)++w->process_count;
+    describe_process(w, *number - 1, row);
+    return &w->processes[*number - 1];
+}
+
+/* --- Heaps ------------------------------------------------------------------------------- */
+
+#define HEAP_NAME_BYTES (sizeof "Heap " + TEXT_HEX_BYTES)
+
+static void put_heap_name(char *name, uint64_t handle)
+{
+    *put_hex(put_string(name, "Heap "), handle) = 0;
+}
+
+/* "first event 0.001250000 s after the trace's start". */
+static void put_description(char *text, int64_t ns)
+{
+    uint64_t distance = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
+    char *at = put_u64(put_string(text, "first event "), distance / 1000000000);
+    at = put_digits(put_string(at, "."), distance % 1000000000, 9);
+    at = put_string(at, ns < 0 ? " s before the trace's start" : " s after the trace's start");
+    *at = 0;
+}
+
+static void describe_heap(struct perfetto *w, struct process *p, const struct eh_event *row)
+{
+    struct heap *h = &w->heaps[row->heap_index];
+    char name[HEAP_NAME_BYTES], description[128];
+    put_heap_name(name, row->heap);
+    put_description(description, row->time_ns);
+    h->track = track_plain(&w->trace, p->heaps_track, name, description, ++p->heap_count);
+    heap_counters_open(&h->counters, &w->trace, h->track);
+    h->next = p->heaps;
+    p->heaps = row->heap_index;
+}
+
+/* Makes room for the heap index; new places are zeroed. */
+static int reserve_heap(struct perfetto *w, uint32_t heap)
+{
+    size_t room = w->heap_room;
+    if (heap < room)
+        return 0;
+    if (ARRAY_RESERVE(w->heaps, w->heap_room, (size_t)heap + 1) < 0)
+        return -1;
+    memset(w->heaps + room, 0, (w->heap_room - room) * sizeof *w->heaps);
+    return 0;
+}
+
+static void draw_slice(struct perfetto *w, struct heap *h, const struct eh_event *row)
+{
+    if (h->slice_open) {
+        slice_end(&w->trace, h->track, row->time_ns);
+        h->slice_open = false;
+    }
+    if (row->kind == EH_CREATE) {
+        char name[HEAP_NAME_BYTES];
+        put_heap_name(name, row->heap);
+        slice_begin(&w->trace, h->track, name, row->time_ns);
+        h->slice_open = true;
+    }
+}
+
+static int heap_row(struct perfetto *w, struct process *p, const struct eh_event *row)
+{
+    if (reserve_heap(w, row->heap_index) < 0)
+        return -1;
+    struct heap *h = &w->heaps[row->heap_index];
+    bool first = !h->track;
+    if (first)
+        describe_heap(w, p, row);
+    if (first || row->flags & (EH_ADDED | EH_REMOVED | EH_RESIZED)) {
+        heap_counters_add(&h->counters, &w->trace, w->bucket_ns, row);
+        process_counter_add(&p->total, &w->trace, w->bucket_ns, row);
+    }
+    if (row->kind == EH_CREATE || row->kind == EH_DESTROY)
+        draw_slice(w, h, row);
+    return 0;
+}
+
+/* --- Threads and instants ---------------------------------------------------------------- */
+
+/* A thread that no record describes is known by its tid and process. */
+static uint32_t *thread_track(struct perfetto *w, const struct eh_event *row)
+{
+    const uint64_t undescribed = UINT64_C(1) << 32;
+    return row->thread ? pair_map_id(&w->threads, row->thread, 0)
+                       : pair_map_id(&w->threads, undescribed | row->thread_id, row->process);
+}
+
+/* Where the row's instant goes: to its thread, or to the process. */
+static uint64_t instant_track(struct perfetto *w, struct process *p, const struct eh_event *row)
+{
+    if (!row->process || row->thread_id == EH_NO_ID)
+        return p->track;
+    uint32_t *track = thread_track(w, row);
+    if (!track) {
+        w->trace.out_of_memory = true;
+        return p->track;
+    }
+    if (!*track) {
+        uint32_t pid = eh_model_process(w->trace.model, row->process)->pid;
+        const char *name = eh_model_thread(w->trace.model, row->thread)->name;
+        *track = (uint32_t)track_thread(&w->trace, pid, row->thread_id, name, row->time_ns,
+                                        ++p->thread_count);
+    }
+    return *track;
+}
+
+static void write_instant(struct perfetto *w, struct process *p, const struct eh_event *row)
+{
+    uint64_t track = instant_track(w, p, row);
+    if (!p->instants.id)
+        instants_open(&w->instants, &p->instants);
+    instants_write(&w->instants, &p->instants, track, row);
+}
+
+/* Threads that have a name but no instant, for the processes shown. */
+static void describe_named_threads(struct perfetto *w)
+{
+    const struct eh_model *m = w->trace.model;
+    for (uint32_t thread = 1; thread < eh_model_threads(m); thread++) {
+        const struct eh_thread *t = eh_model_thread(m, thread);
+        uint32_t number = w->process_of[t->process];
+        if (!t->name || !number || !t->process)
+            continue;
+        uint32_t *track = pair_map_id(&w->threads, thread, 0);
+        if (!track || *track)
+            continue;
+        struct process *p = &w->processes[number - 1];
+        *track = (uint32_t)track_thread(&w->trace, eh_model_process(m, t->process)->pid, t->tid,
+                                        t->name, p->first_ns, ++p->thread_count);
+    }
+}
+
+/* --- The writer -------------------------------------------------------------------------- */
+
+enum {
+    OPTION_PROFILE_DUMPS = TIMELINE_OPTIONS_END,
+    OPTION_PROFILE_PER_HEAP,
+};
+
+static int perfetto_set(void *state, int id, const char *argument, struct eh_error *e)
+{
+    struct perfetto *w = state;
+    uint64_t dumps;
+    switch (id) {
+    case OPTION_PROFILE_DUMPS:
+        if (parse_u64(&dumps, argument, strlen(argument)) < 0 || dumps > MAX_PROFILE_DUMPS)
+            return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                           "--profile-dumps takes a number from 0 (no profile) to %d, not '%s'",
+                           MAX_PROFILE_DUMPS, argument);
+        w->profiles.dumps = dumps;
+        w->dumps_given = true;
+        return 0;
+    case OPTION_PROFILE_PER_HEAP:
+        w->profiles.per_heap = true;
+        return 0;
+    default:
+        return timeline_set(&w->timeline, id, argument, e);
+    }
+}
+
+static int out_of_memory(struct eh_error *e)
+{
+    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+}
+
+static int perfetto_begin(void *state, const struct writer_context *context, struct eh_error *e)
+{
+    struct perfetto *w = state;
+    w->process_of = calloc(eh_model_processes(context->model), sizeof *w->process_of);
+    if (!w->process_of)
+        return out_of_memory(e);
+    w->intern.trace = w->instants.trace = w->profiles.trace = &w->trace;
+    w->instants.intern = w->profiles.intern = &w->intern;
+    if (!w->dumps_given)
+        w->profiles.dumps = PROFILE_DUMPS;
+    w->bucket_ns = timeline_bucket_ns(&w->timeline, context->info);
+    w->show_instants = timeline_instants(&w->timeline, context->info);
+    w->last_event_ns = context->info->last_event_ns;
+    timeline_tell(&w->timeline, context);
+    trace_start(&w->trace, context);
+    return 0;
+}
+
+static int write_row(struct perfetto *w, const struct eh_event *row)
+{
+    struct process *p = process_at(w, row);
+    if (!p || (row->heap_index && heap_row(w, p, row) < 0))
+        return -1;
+    if (w->show_instants && row->kind <= EH_REALLOC && !(row->flags & EH_HIDDEN))
+        write_instant(w, p, row);
+    if (p->profile != NO_PROFILE && !p->closed)
+        profile_row(&w->profiles, p->profile, row);
+    return 0;
+}
+
+static int perfetto_rows(void *state, const struct eh_event *rows, size_t count,
+                         struct eh_error *e)
+{
+    struct perfetto *w = state;
+    for (const struct eh_event *row = rows; row < rows + count; row++) {
+        uint32_t number = w->process_of[row->process];
+        if (row->kind == EH_PROCESS_END && number)
+            close_process(w, &w->processes[number - 1], row->time_ns, row->time_ns);
+        if (row->kind > EH_DROP)
+            continue;
+        if (row->time_ns > w->last_event_ns)
+            w->last_event_ns = row->time_ns;
+        if (write_row(w, row) < 0)
+            return out_of_memory(e);
+    }
+    return w->trace.out_of_memory ? out_of_memory(e) : 0;
+}
+
+static int perfetto_end(void *state, const struct eh_stats *stats, struct eh_error *e)
+{
+    struct perfetto *w = state;
+    for (size_t i = 0; i < w->process_count; i++)
+        close_process(w, &w->processes[i], w->last_event_ns, INT64_MAX);
+    describe_named_threads(w);
+    trace_finish(&w->trace, stats);
+    return w->trace.out_of_memory ? out_of_memory(e) : 0;
+}
+
+static void perfetto_done(void *state)
+{
+    struct perfetto *w = state;
+    free(w->processes);
+    free(w->process_of);
+    free(w->heaps);
+    pair_map_finish(&w->pids);
+    pair_map_finish(&w->threads);
+    instants_finish(&w->instants);
+    intern_finish(&w->intern);
+    profiles_finish(&w->profiles);
+}
+
+static const struct option_spec perfetto_options[] = {
+    TIMELINE_OPTIONS,
+    {"profile-dumps", 0, "N", "moments at which the heap profile is taken (default 20, 0: none)",
+     OPTION_PROFILE_DUMPS},
+    {"profile-per-heap", 0, NULL, "one heap profile per heap, not per process",
+     OPTION_PROFILE_PER_HEAP},
+    {0},
+};
+
+const struct writer perfetto_writer = {
+    .command = "etl2perfetto",
+    .summary = "Converts Windows heap traces (.etl) to Perfetto traces",
+    .examples = "  etl2perfetto heap.etl             writes heap.pftrace, for ui.perfetto.dev\n"
+                "  etl2perfetto heap.etl kernel.etl  two files of one recording, with names\n"
+                "  etl2perfetto --resolution 100us --profile-dumps 50 big.etl\n",
+    .suffix = ".pftrace",
+    .binary = true,
+    .state_size = sizeof(struct perfetto),
+    .options = perfetto_options,
+    .set = perfetto_set,
+    .begin = perfetto_begin,
+    .rows = perfetto_rows,
+    .end = perfetto_end,
+    .done = perfetto_done,
+};
