@@ -43,7 +43,7 @@ struct random_options {
 
 struct actor {
     uint32_t pid, generation;
-    bool running;
+    bool running, told; /* told: a record has named it */
     char name[40];
 };
 
@@ -416,9 +416,10 @@ static struct process_facts facts_of(const struct actor *a)
     return (struct process_facts){a->pid, 4, key, a->name, "synthetic --quoted \"a,b\""};
 }
 
-static void log_process(struct random *r, const struct actor *a, unsigned change)
+static void log_process(struct random *r, struct actor *a, unsigned change)
 {
     struct process_facts facts = facts_of(a);
+    a->told = true;
     bool narrow = a == &r->actors[ACTORS - 1]; /* always: a key is cut to the record's width */
     struct origin o = {pick_cpu(r), narrow ? REC_SYSTEM32 : REC_SYSTEM64, 4, 8};
     rec_process(&r->trace, &o, r->clock, change, rng_between(&r->rng, 2, 4), &facts);
@@ -429,6 +430,7 @@ static void new_generation(struct random *r, struct actor *a)
     static const char *const forms[] = {"app%u_%u.exe", "we,ird \"%u\" %u.exe",
                                         "M\xC3\xBCller%u-%u.exe", "tab\t%u'%u.exe", "=cmd%u+%u"};
     a->generation++;
+    a->told = false;
     snprintf(a->name, sizeof a->name, forms[below(r, 5)], a->pid, a->generation);
 }
 
@@ -469,7 +471,7 @@ static void do_process(struct random *r)
         end_process(r, a);
         return;
     }
-    bool again = a->running && lot >= 8;
+    bool again = a->running && a->told && lot >= 8;
     if (!again)
         new_generation(r, a);
     log_process(r, a, CHANGE_START);
