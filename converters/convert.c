@@ -118,6 +118,15 @@ static int set_common(void *state, int id, const char *argument, struct eh_error
     }
 }
 
+/* Text on standard output may meet a full disk, too. */
+static int finish_text(const struct writer *w)
+{
+    if (!fflush(stdout) && !ferror(stdout))
+        return STATUS_DECODED;
+    fprintf(stderr, "%s: standard output: cannot write: %s\n", w->command, strerror(errno));
+    return STATUS_FAILED;
+}
+
 static int print_help(const struct writer *w, const struct option_group *groups, size_t count)
 {
     printf("%s: %s\n\n"
@@ -126,13 +135,13 @@ static int print_help(const struct writer *w, const struct option_group *groups,
            w->command, w->summary, w->command);
     options_print(stdout, groups, count);
     printf("\nExamples:\n%s", w->examples);
-    return fflush(stdout) ? STATUS_FAILED : STATUS_DECODED;
+    return finish_text(w);
 }
 
 static int print_version(const struct writer *w)
 {
     printf("%s %s\n", w->command, ETLHEAP_VERSION);
-    return fflush(stdout) ? STATUS_FAILED : STATUS_DECODED;
+    return finish_text(w);
 }
 
 static int check_one_input(struct conversion *c, const char *path)

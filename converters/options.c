@@ -114,16 +114,21 @@ static int unknown_name(const struct parser *p, const char *name, size_t length)
                    "there is no option --%.*s; --help lists them", (int)length, name);
 }
 
-static int unknown_letter(const struct parser *p, const char *letters)
+static int unknown_letter(const struct parser *p, char letter)
 {
-    /* One dash before a long name is a likely slip. */
-    size_t length = strcspn(letters, "=");
-    struct found f;
-    if (length > 1 && find_name(p, letters, length, &f))
-        return eh_fail(p->e, EH_ERR_USAGE, 0, EH_NO_OFFSET,
-                       "there is no option -%c; did you mean --%s?", letters[0], f.spec->name);
     return eh_fail(p->e, EH_ERR_USAGE, 0, EH_NO_OFFSET,
-                   "there is no option -%c; --help lists them", letters[0]);
+                   "there is no option -%c; --help lists them", letter);
+}
+
+/* A long name behind one dash would be read as letters, with a surprising result. */
+static int refuse_single_dash(const struct parser *p, const char *word)
+{
+    size_t length = strcspn(word, "=");
+    struct found f;
+    if (length < 2 || !find_name(p, word, length, &f))
+        return 0;
+    return eh_fail(p->e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "-%s: long options take two dashes: --%s",
+                   word, word);
 }
 
 /* The next argument as the value of `spec`, or NULL with the error filled. */
@@ -153,10 +158,12 @@ static int parse_long(struct parser *p, const char *name)
 
 static int parse_letters(struct parser *p, const char *letters)
 {
+    if (refuse_single_dash(p, letters) < 0)
+        return -1;
     for (; *letters; letters++) {
         struct found f;
         if (!find_letter(p, *letters, &f))
-            return unknown_letter(p, letters);
+            return unknown_letter(p, *letters);
         bool takes_rest = f.spec->argument && !argument_is_optional(f.spec);
         const char *argument = NULL;
         if (takes_rest && letters[1])

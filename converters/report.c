@@ -9,11 +9,17 @@
 
 #define NOTICES_PRINTED 10 /* of each severity */
 
-static void print_offset(int64_t offset)
+/* "what is wrong, at offset N; what to do": texts have what to do, if anything, after the last
+ * semicolon. */
+static void print_line(const char *text, int64_t offset)
 {
+    const char *advice = strrchr(text, ';');
+    if (!advice)
+        advice = text + strlen(text);
+    fprintf(stderr, "%.*s", (int)(advice - text), text);
     if (offset != EH_NO_OFFSET)
         fprintf(stderr, ", at offset %" PRId64, offset);
-    fputc('\n', stderr);
+    fprintf(stderr, "%s\n", advice);
 }
 
 void report_notice(void *context, const struct eh_notice *n)
@@ -22,8 +28,8 @@ void report_notice(void *context, const struct eh_notice *n)
     if (r->notices[n->severity]++ >= NOTICES_PRINTED || (r->quiet && n->severity == EH_NOTE))
         return;
     progress_erase(&r->progress);
-    fprintf(stderr, "%s: %s: %s", r->command, n->input, n->text);
-    print_offset(n->offset);
+    fprintf(stderr, "%s: %s: ", r->command, n->input);
+    print_line(n->text, n->offset);
 }
 
 void report_warning(void *context, const char *text)
@@ -36,8 +42,8 @@ void report_warning(void *context, const char *text)
 void report_error(struct report *r, const struct eh_error *e)
 {
     progress_erase(&r->progress);
-    fprintf(stderr, "%s: %s", r->command, e->text);
-    print_offset(e->offset);
+    fprintf(stderr, "%s: ", r->command);
+    print_line(e->text, e->offset);
 }
 
 void report_unprinted(struct report *r)
