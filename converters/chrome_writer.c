@@ -83,6 +83,7 @@ struct chrome {
     bool instants;
 
     struct instance *instances; /* by process instance */
+    size_t instance_count, instance_room;
     struct process_track *process_tracks;
     size_t process_track_count, process_track_room;
     struct pair_map process_track_ids; /* (pid, 0) */
@@ -278,9 +279,23 @@ static int add_process_track(struct chrome *c, uint32_t pid, uint32_t *ret_track
     return 0;
 }
 
-/* The first row of an instance: finds or adds the track of its pid. */
+static int reserve_instances(struct chrome *c, size_t count)
+{
+    if (ARRAY_RESERVE(c->instances, c->instance_room, count) < 0)
+        return -1;
+    memset(c->instances + c->instance_count, 0,
+           (count - c->instance_count) * sizeof *c->instances);
+    c->instance_count = count;
+    return 0;
+}
+
+/* The first row of an instance: finds or adds the track of its pid. A row may name an instance
+ * that was not there before it. */
 static int add_instance(struct chrome *c, uint32_t process)
 {
+    if (process >= c->instance_count &&
+        reserve_instances(c, eh_model_processes(c->context.model)) < 0)
+        return -1;
     uint32_t pid = eh_model_process(c->context.model, process)->pid;
     uint32_t *id = pair_map_id(&c->process_track_ids, pid, 0);
     if (!id || (!*id && add_process_track(c, pid, id) < 0))
@@ -335,7 +350,8 @@ static int add_heap(struct chrome *c, const struct eh_event *row)
 
 static inline int meet(struct chrome *c, const struct eh_event *row)
 {
-    if (!c->instances[row->process].track && add_instance(c, row->process) < 0)
+    if ((row->process >= c->instance_count || !c->instances[row->process].track) &&
+        add_instance(c, row->process) < 0)
         return -1;
     if (!row->heap_index)
         return 0;
@@ -506,14 +522,19 @@ static int put_instant(struct chrome *c, const struct eh_event *row)
 
 /* ---- The end ---- */
 
+static bool has_rows(const struct chrome *c, uint32_t process)
+{
+    return process < c->instance_count && c->instances[process].track;
+}
+
 static int collect_names(struct chrome *c)
 {
     const struct eh_model *m = c->context.model;
     struct chrome_names *l = &c->names;
-    for (uint32_t i = 0; i < eh_model_processes(m); i++) {
+    for (uint32_t i = 0; i < c->instance_count; i++) {
         const struct eh_process *p = eh_model_process(m, i);
         const char *name = i ? p->name : "Unknown process";
-        if (!c->instances[i].track)
+        if (!has_rows(c, i))
             continue;
         if (name && chrome_names_add(l, CHROME_PROCESS_NAME, p->pid, 0, name) < 0)
             return -1;
@@ -524,7 +545,7 @@ static int collect_names(struct chrome *c)
     for (uint32_t i = 1; i < eh_model_threads(m); i++) {
         const struct eh_thread *t = eh_model_thread(m, i);
         uint32_t pid = eh_model_process(m, t->process)->pid;
-        if (t->process && c->instances[t->process].track && t->name && *t->name &&
+        if (t->process && has_rows(c, t->process) && t->name && *t->name &&
             chrome_names_add(l, CHROME_THREAD_NAME, pid, t->tid, t->name) < 0)
             return -1;
     }
@@ -597,8 +618,7 @@ static int chrome_begin(void *state, const struct writer_context *context, struc
     c->bucket_ns = timeline_bucket_ns(&c->timeline, context->info);
     c->instants = timeline_instants(&c->timeline, context->info);
     c->latest_ns = context->info->last_event_ns;
-    c->instances = calloc(eh_model_processes(context->model), sizeof *c->instances);
-    if (!c->instances)
+    if (reserve_instances(c, eh_model_processes(context->model)) < 0)
         return out_of_memory(e);
     prepare_pieces(c);
     timeline_tell(&c->timeline, context);
@@ -610,7 +630,8 @@ static int chrome_begin(void *state, const struct writer_context *context, struc
 static int add_row(struct chrome *c, const struct eh_event *row)
 {
     if (row->kind == EH_PROCESS_END) {
-        end_slices(c, row->process, row->time_ns);
+        if (row->process < c->instance_count)
+            end_slices(c, row->process, row->time_ns);
         return 0;
     }
     if (meet(c, row) < 0)
@@ -648,7 +669,7 @@ static int chrome_end(void *state, const struct eh_stats *stats, struct eh_error
         flush_heap(c, i);
     for (size_t i = 0; i < c->process_track_count; i++)
         flush_total(c, i);
-    for (uint32_t i = 0; i < eh_model_processes(c->context.model); i++)
+    for (uint32_t i = 0; i < c->instance_count; i++)
         end_slices(c, i, c->latest_ns);
     if (put_metadata(c) < 0)
         return out_of_memory(e);

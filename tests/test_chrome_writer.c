@@ -17,6 +17,7 @@ struct fixture {
     struct eh_event rows[64];
     size_t row_count;
     const char *options[4][2]; /* name, argument */
+    void (*after_begin)(void);
     char warning[512];
     char *json; /* of the last write_json() */
 };
@@ -136,6 +137,8 @@ static void write_rows(size_t repeat)
     void *state = calloc(1, chrome_writer.state_size);
     give_options(state);
     ck_assert_int_eq(chrome_writer.begin(state, &context, &e), 0);
+    if (fixture.after_begin)
+        fixture.after_begin();
     for (size_t i = 0; i < repeat; i++)
         ck_assert_int_eq(chrome_writer.rows(state, fixture.rows, fixture.row_count, &e), 0);
     ck_assert_int_eq(chrome_writer.end(state, &stats, &e), 0);
@@ -406,6 +409,25 @@ START_TEST(reused_pid_is_one_process)
 }
 END_TEST
 
+static void add_late_process(void)
+{
+    for (uint32_t i = 0; i < 100; i++) {
+        uint32_t p = add_process(1000 + i, NULL);
+        if (i == 98)
+            add_alloc(1000, p, add_heap(p, 0x10000), 32, 1);
+        if (i == 99)
+            add_row(EH_PROCESS_END, 2000, p, 0, 0, 0);
+    }
+}
+
+START_TEST(process_that_rows_bring)
+{
+    fixture.after_begin = add_late_process;
+    write_json();
+    assert_count("\"pid\":1098,", 4); /* two counters, an instant, a sort index */
+}
+END_TEST
+
 START_TEST(unknown_owner)
 {
     add_alloc(1000, 0, add_heap(0, 0x10000), 32, 1);
@@ -565,6 +587,7 @@ int main(void)
     tcase_add_test(tests, hostile_names);
     tcase_add_test(tests, only_processes_with_heap_events);
     tcase_add_test(tests, reused_pid_is_one_process);
+    tcase_add_test(tests, process_that_rows_bring);
     tcase_add_test(tests, unknown_owner);
     tcase_add_test(tests, heap_slices);
     tcase_add_test(tests, stacks);
