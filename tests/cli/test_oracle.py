@@ -60,24 +60,24 @@ class Oracle(support.CliTestCase):
         self.assertEqual(done.returncode, 3 if lost else 0, done.stderr)
         return stats
 
-    def check_random(self, *options):
-        path = self.path('random.etl')
-        support.run('etlgen', 'bench', '--random', '--events', RANDOM_EVENTS, *options, '-o', path)
+    def check_generated(self, *command):
+        path = self.path('generated.etl')
+        support.run('etlgen', *command, '--events', RANDOM_EVENTS, '-o', path)
         stats = self.check_inputs([path])
         self.assertGreater(stats['heap_events_total'], RANDOM_EVENTS // 2)
         return stats
 
     def test_random(self):
-        stats = self.check_random('--cpus', 4, '--seed', 1)
+        stats = self.check_generated('random', '--cpus', 4, '--seed', 1)
         for name in ('unmatched_frees', 'replaced_allocs', 'failed_allocs', 'implicit_frees',
-                     'realloc_summaries'):
+                     'realloc_summaries', 'time_steps_back'):
             self.assertGreater(stats[name], 0, name)
 
     def test_random_one_processor(self):
-        self.check_random('--cpus', 1, '--live', 300, '--seed', 2)
+        self.check_generated('random', '--cpus', 1, '--seed', 2)
 
-    def test_random_compressed(self):
-        self.check_random('--cpus', 8, '--live', 5000, '--seed', 3, '--compress')
+    def test_bench_compressed(self):
+        self.check_generated('bench', '--cpus', 8, '--live', 5000, '--seed', 3, '--compress')
 
 
 def add_tests():

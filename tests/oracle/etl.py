@@ -157,14 +157,81 @@ def lznt1_expand(source, size):
     return bytes(out[:size])
 
 
+def huffman_lengths_to_codes(lengths):
+    """{(bits, code): symbol} of a canonical code."""
+    codes, code = {}, 0
+    for bits in range(1, 16):
+        for symbol, length in enumerate(lengths):
+            if length == bits:
+                codes[bits, code] = symbol
+                code += 1
+        code <<= 1
+    return codes
+
+
+def huffman_expand(source, size):
+    """Expands an XPRESS Huffman stream to at most `size` bytes, one bit at a time."""
+    out = bytearray()
+    at = 0
+    while len(out) < size and at + 256 + 4 <= len(source):
+        table = source[at:at + 256]
+        codes = huffman_lengths_to_codes([n for byte in table for n in (byte & 15, byte >> 4)])
+        at = huffman_block(source, at + 256, codes, out, min(size, len(out) + 65536))
+    return bytes(out[:size])
+
+
+def huffman_block(source, at, codes, out, limit):
+    """One table's worth of tokens; returns the place of the next table."""
+    stream, left = U16(source, at)[0] << 16 | U16(source, at + 2)[0], 32
+    at += 4
+
+    def take(count):
+        nonlocal stream, left, at
+        value = stream >> (left - count)
+        stream &= (1 << (left - count)) - 1
+        left -= count
+        if left < 16:
+            word = U16(source, at)[0] if at + 2 <= len(source) else 0
+            stream, left, at = stream << 16 | word, left + 16, at + 2
+        return value
+
+    while len(out) < limit and at <= len(source) + 4:
+        bits = code = 0
+        while (bits, code) not in codes:
+            if bits == 15:
+                return len(source)
+            bits, code = bits + 1, code << 1 | stream >> (left - bits - 1) & 1
+        take(bits)
+        symbol = codes[bits, code]
+        if symbol < 256:
+            out.append(symbol)
+            continue
+        length, extra = symbol & 15, symbol - 256 >> 4
+        if length == 15:
+            if at >= len(source):
+                return at
+            length, at = source[at] + 15, at + 1
+            if length == 255 + 15:
+                length, at = U16(source, at)[0], at + 2
+                if length == 0:
+                    length, at = U32(source, at)[0], at + 4
+        distance = (1 << extra) + (take(extra) if extra else 0)
+        if distance > len(out):
+            return len(source)
+        for _ in range(min(length + 3, limit - len(out))):
+            out.append(out[-distance])
+    return at
+
+
 class Buffer:
     """One buffer: its place, its processor, and the bytes [0x48, valid) that hold records."""
 
-    def __init__(self, cpu, sequence, body, damaged):
+    def __init__(self, cpu, sequence, body, damaged, missing):
         self.cpu = cpu
         self.sequence = sequence
         self.body = body        # bytes of the records, without the buffer's header
         self.damaged = damaged
+        self.missing = missing  # bytes of records that the file's end cuts off
 
 
 class Segment:
@@ -285,12 +352,13 @@ class Container:
             default = self.segments[-1].buffer_size
         compressed = U16(data, pos + 0x34)[0] & FLAG_COMPRESSED
         past_end = pos + size > end
+        # A cut is the input's loss (inputs_truncated), not one more damaged buffer.
         cut = past_end and pos + default >= end and size <= max(default, BUFFER_HEADER)
         if size < BUFFER_HEADER or (past_end and not cut):
             step = min(default, end - pos) if default >= BUFFER_HEADER else end - pos
             self.bytes_skipped += step
             return pos + step
-        damaged = cut
+        damaged = False
         if cut:
             self.truncated = 1
         elif (not compressed and size != default and not self._plausible(pos + size)
@@ -311,9 +379,10 @@ class Container:
             cpu = data[pos + 0x28]
         sequence = I64(data, pos + 0x18)[0]
         valid = U32(data, pos + 0x30)[0]
+        cut = limit < pos + size
         if flags & FLAG_COMPRESSED:
-            body, whole = self._expand(data[pos + BUFFER_HEADER:limit], valid)
-            damaged = damaged or not whole
+            body, whole = self._expand(data[pos + BUFFER_HEADER:limit], valid, cut)
+            damaged = damaged or not whole and not cut
         else:
             if not BUFFER_HEADER <= valid <= size:
                 valid = U32(data, pos + 4)[0]
@@ -321,19 +390,22 @@ class Container:
                     valid = size
             body = data[pos + BUFFER_HEADER:min(pos + valid, limit)]
         self.buffers_read += 1
-        self.segments[-1].buffers.append(Buffer(cpu, sequence, body, damaged))
+        missing = valid - BUFFER_HEADER - len(body) if cut else 0
+        self.segments[-1].buffers.append(Buffer(cpu, sequence, body, damaged, missing))
 
     @staticmethod
-    def _expand(source, valid):
-        """The records of a compressed buffer, and whether all of them came out."""
+    def _expand(source, valid, cut):
+        """The records of a compressed buffer, and whether all of them came out.
+
+        Of a buffer that the file's end cuts, what is there is expanded; of others all or nothing."""
         size = valid - BUFFER_HEADER
         if not 0 <= size <= MAX_BUFFER:
             return b'', False
-        for expand in (xpress_expand, lznt1_expand):
+        for expand in (xpress_expand, lznt1_expand, huffman_expand):
             body = expand(source, size)
             if len(body) == size and (size < 4 or body[3] & 0x80):
                 return body, True
-        return xpress_expand(source, size), False
+        return xpress_expand(source, size) if cut else b'', False
 
 
 def record_at(body, at):
@@ -504,7 +576,8 @@ class Trace:
                     break
                 found = record_at(body, at)
                 if found is None:
-                    damaged = True
+                    uncut = body[at:] + bytes(max(0, buffer.missing))
+                    damaged = damaged or record_at(uncut, 0) is None
                     break
                 kind, size, raw = found
                 self.events += 1
