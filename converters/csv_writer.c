@@ -36,23 +36,30 @@ struct word {
 
 /* "4242,app.exe,4711,3," for a process, thread and processor. */
 struct who {
-    uint32_t process, thread_id;
-    uint16_t cpu, has_cpu;
-    uint32_t length; /* 0: empty slot */
+    uint64_t key;     /* process and thread */
+    uint32_t cpu_key; /* cpu and whether it is known */
+    uint32_t length;  /* 0: empty slot */
     char text[COPY_BYTES];
 };
 
 /* "alloc,0x1d2a4b50000," for a kind and heap handle. */
 struct what {
     uint64_t heap;
-    uint16_t hook, has_heap;
-    uint8_t kind;
-    uint8_t length; /* 0: empty slot */
+    uint32_t key; /* kind, hook and whether the heap is known */
+    uint32_t length; /* 0: empty slot */
     char text[COPY_BYTES];
 };
 
-#define WHO_SLOTS  256
-#define WHAT_SLOTS 256
+/* The leading digits that a number shares with the one before it in its column. */
+struct leading {
+    uint64_t value; /* 0: none yet */
+    size_t length;
+    char text[24];
+};
+
+#define WHO_SLOTS     256
+#define WHAT_SLOTS    256
+#define ADDRESS_SLOTS 32
 
 /* A process's name as a cell; filled when it is first written. */
 struct name {
@@ -74,6 +81,8 @@ struct csv {
     struct word sources[SOURCES];
     struct who who[WHO_SLOTS];
     struct what what[WHAT_SLOTS];
+    struct leading time;
+    struct leading addresses[ADDRESS_SLOTS]; /* by heap */
 };
 
 enum {
@@ -452,11 +461,10 @@ static char *put_cells(const struct csv *s, char *at, const struct eh_event *row
 /* process_id, process_name, thread_id, cpu */
 static inline char *put_who(struct csv *s, char *at, const struct eh_event *row)
 {
-    uint16_t has_cpu = row->flags & EH_HAS_CPU;
-    uint32_t hash = (row->thread_id >> 2) * 31 + row->process * 7 + row->cpu;
-    struct who *w = &s->who[hash % WHO_SLOTS];
-    if (w->thread_id == row->thread_id && w->process == row->process && w->cpu == row->cpu &&
-        w->has_cpu == has_cpu && w->length) {
+    uint64_t key = (uint64_t)row->process << 32 | row->thread_id;
+    uint32_t cpu_key = (uint32_t)(row->flags & EH_HAS_CPU) << 16 | row->cpu;
+    struct who *w = &s->who[row->thread_id / 4 % WHO_SLOTS];
+    if (w->key == key && w->cpu_key == cpu_key && w->length) {
         memcpy(at, w->text, sizeof w->text);
         return at + w->length;
     }
@@ -464,7 +472,7 @@ static inline char *put_who(struct csv *s, char *at, const struct eh_event *row)
     size_t length = (size_t)(end - at);
     if (length > sizeof w->text)
         return end;
-    *w = (struct who){row->process, row->thread_id, row->cpu, has_cpu, (uint32_t)length, {0}};
+    *w = (struct who){key, cpu_key, (uint32_t)length, {0}};
     memcpy(w->text, at, length);
     return end;
 }
@@ -472,11 +480,9 @@ static inline char *put_who(struct csv *s, char *at, const struct eh_event *row)
 /* event, heap */
 static inline char *put_what(struct csv *s, char *at, const struct eh_event *row)
 {
-    uint16_t has_heap = row->flags & EH_HAS_HEAP;
-    uint32_t hash = row->heap_index * 5 + row->kind;
-    struct what *w = &s->what[hash % WHAT_SLOTS];
-    if (w->heap == row->heap && w->kind == row->kind && w->hook == row->hook &&
-        w->has_heap == has_heap && w->length) {
+    uint32_t key = (uint32_t)row->hook << 16 | (row->flags & EH_HAS_HEAP) << 8 | row->kind;
+    struct what *w = &s->what[(row->heap_index * 4 + row->kind) % WHAT_SLOTS];
+    if (w->heap == row->heap && w->key == key && w->length) {
         memcpy(at, w->text, sizeof w->text);
         return at + w->length;
     }
@@ -484,26 +490,64 @@ static inline char *put_what(struct csv *s, char *at, const struct eh_event *row
     size_t length = (size_t)(end - at);
     if (length > sizeof w->text)
         return end;
-    *w = (struct what){row->heap, row->hook, has_heap, row->kind, (uint8_t)length, {0}};
+    *w = (struct what){row->heap, key, (uint32_t)length, {0}};
     memcpy(w->text, at, length);
     return end;
+}
+
+/* Rows follow each other by much less than a millisecond: six digits change, the others stay. */
+static inline char *put_next_time(struct csv *s, char *at, int64_t time_ns)
+{
+    if (time_ns < 1000000)
+        return put_i64(at, time_ns);
+    uint64_t high = (uint64_t)time_ns / 1000000;
+    struct leading *l = &s->time;
+    if (l->value != high) {
+        l->value = high;
+        l->length = (size_t)(put_u64(l->text, high) - l->text);
+    }
+    memcpy(at, l->text, sizeof l->text);
+    return put_six_digits(at + l->length, (uint32_t)((uint64_t)time_ns - high * 1000000));
+}
+
+/* The blocks of a heap mostly share the upper half of a 64-bit address. */
+static inline char *put_next_address(struct csv *s, char *at, const struct eh_event *row)
+{
+    uint64_t high = row->address >> 32;
+    if (!high || s->dialect.decimal_addresses)
+        return put_address(s, at, row->address);
+    struct leading *l = &s->addresses[row->heap_index % ADDRESS_SLOTS];
+    if (l->value != high) {
+        l->value = high;
+        l->length = (size_t)(put_hex(l->text, high) - l->text);
+    }
+    memcpy(at, l->text, sizeof l->text);
+    return put_eight_hex_digits(at + l->length, (uint32_t)row->address);
+}
+
+/* old_address, old_size_bytes */
+static inline char *put_old(const struct csv *s, char *at, const struct eh_event *row)
+{
+    at = put_old_address(s, at, row);
+    *at++ = s->dialect.delimiter;
+    at = put_old_size(at, row);
+    *at++ = s->dialect.delimiter;
+    return at;
 }
 
 static char *put_default_cells(struct csv *s, char *at, const struct eh_event *row)
 {
     const char delimiter = s->dialect.delimiter;
-    at = put_i64(at, row->time_ns);
+    at = put_next_time(s, at, row->time_ns);
     *at++ = delimiter;
     at = put_who(s, at, row);
     at = put_what(s, at, row);
-    at = put_block(s, at, row);
+    if (row->flags & EH_HAS_ADDRESS)
+        at = put_next_address(s, at, row);
     *at++ = delimiter;
     at = put_size(at, row);
     *at++ = delimiter;
-    at = put_old_address(s, at, row);
-    *at++ = delimiter;
-    at = put_old_size(at, row);
-    *at++ = delimiter;
+    at = put_old(s, at, row);
     at = put_source(s, at, row);
     *at++ = delimiter;
     at = put_lifetime(at, row);

@@ -34,8 +34,45 @@ static inline char *put_up_to_eight(char *at, uint64_t value)
     return at + 8 - zeros;
 }
 
+/* Two digits at a time: 00 to 99. */
+static const char pairs[200] = "0001020304050607080910111213141516171819"
+                               "2021222324252627282930313233343536373839"
+                               "4041424344454647484950515253545556575859"
+                               "6061626364656667686970717273747576777879"
+                               "8081828384858687888990919293949596979899";
+
+static inline char *put_pair(char *at, uint32_t value)
+{
+    return put_bytes(at, pairs + value * 2, 2);
+}
+
+/* value < 10^4, without leading zeros. Most sizes and counts are this short. */
+static inline char *put_short(char *at, uint32_t value)
+{
+    uint32_t high = value / 100;
+    if (high >= 10)
+        at = put_pair(at, high);
+    else if (high)
+        *at++ = (char)('0' + high);
+    else if (value < 10) {
+        *at++ = (char)('0' + value);
+        return at;
+    }
+    return put_pair(at, value - high * 100);
+}
+
+char *put_six_digits(char *at, uint32_t value)
+{
+    uint32_t high = value / 10000, low = value - high * 10000;
+    at = put_pair(at, high);
+    at = put_pair(at, low / 100);
+    return put_pair(at, low % 100);
+}
+
 char *put_u64(char *at, uint64_t value)
 {
+    if (value < 10000)
+        return put_short(at, (uint32_t)value);
     if (value < TEN_TO_8)
         return put_up_to_eight(at, value);
     uint64_t high = value / TEN_TO_8;
@@ -64,6 +101,12 @@ static inline uint64_t eight_hex_digits(uint64_t bits)
     bits = (bits << 4 | bits) & UINT64_C(0x0F0F0F0F0F0F0F0F);
     uint64_t letters = ((bits + UINT64_C(0x0606060606060606)) >> 4) & UINT64_C(0x0101010101010101);
     return __builtin_bswap64(bits + ASCII_0x8 + letters * ('a' - '0' - 10));
+}
+
+char *put_eight_hex_digits(char *at, uint32_t value)
+{
+    store_u64((uint8_t *)at, eight_hex_digits(value));
+    return at + 8;
 }
 
 char *put_hex(char *at, uint64_t value)

@@ -31,6 +31,11 @@ static inline char *put_string(char *at, const char *s)
     return put_bytes(at, s, strlen(s));
 }
 
+/* Exactly six digits; value < 10^6. */
+char *put_six_digits(char *at, uint32_t value);
+/* Exactly eight lower-case hexadecimal digits. */
+char *put_eight_hex_digits(char *at, uint32_t value);
+
 /* Nanoseconds since 1970 as 2026-07-31T09:02:55.123456789Z: TEXT_UTC_BYTES for the years 0000 to
  * 9999, which every FILETIME-derived value within 64 bits has. */
 #define TEXT_UTC_BYTES 32

@@ -82,6 +82,22 @@ START_TEST(numbers_at_random)
 }
 END_TEST
 
+START_TEST(fixed_widths)
+{
+    for (uint32_t v = 0; v < 1000000; v++) {
+        struct slot s;
+        char want[16];
+        slot_init(&s);
+        snprintf(want, sizeof want, "%06" PRIu32, v);
+        expect(&s, put_six_digits(s.bytes, v), 6, want);
+        uint32_t mixed = v * 2654435761u;
+        slot_init(&s);
+        snprintf(want, sizeof want, "%08" PRIx32, mixed);
+        expect(&s, put_eight_hex_digits(s.bytes, mixed), 8, want);
+    }
+}
+END_TEST
+
 START_TEST(all_eight_digit_patterns)
 {
     /* Every value of each four-digit half, alone and beside a full other half. */
@@ -250,6 +266,7 @@ int main(void)
     TCase *tc = tcase_create("text");
     tcase_add_test(tc, numbers_at_every_length);
     tcase_add_test(tc, numbers_at_random);
+    tcase_add_test(tc, fixed_widths);
     tcase_add_test(tc, all_eight_digit_patterns);
     tcase_add_test(tc, utc_times);
     tcase_add_test(tc, json_escapes);
