@@ -1,4 +1,7 @@
 """etlgen: the case language gives exactly the bytes it promises; wrong cases are told by line."""
+import csv
+import io
+import json
 import os
 import re
 import struct
@@ -278,6 +281,97 @@ class Messages(CaseTestCase):
     def test_standard_streams(self):
         done = support.run('etlgen', 'case', '-', stdin=b'session\n')
         self.assertEqual(done.stdout, self.build('session\n'))
+
+
+class Graft(CaseTestCase):
+
+    def rows(self, path):
+        done = support.run('etl2csv', '-qf', path, '-o', '-', '--stats', self.path('stats.json'))
+        with open(self.path('stats.json')) as f:
+            return list(csv.DictReader(io.StringIO(done.stdout.decode()))), json.load(f)
+
+    def graft(self, source, *options):
+        target = self.path('grafted.etl')
+        done = support.run('etlgen', 'graft', source, '-o', target, *options)
+        return target, done.stderr
+
+    def check_graft(self, source, events):
+        before = self.rows(source)
+        target, report = self.graft(source, '--events', 500, '--seed', 7)
+        rows, stats = self.rows(target)
+        self.assertEqual(stats['heap_events_total'] - len(before[0]), 500)
+        self.assertGreaterEqual(stats['events'], events + 500)
+        for name in ('unmatched_frees', 'buffers_damaged', 'time_steps_back', 'bytes_skipped'):
+            self.assertEqual(stats[name], before[1][name], name)
+        # Every added event belongs to one of the processes reported, by its real name.
+        hosts = set(re.findall(r'(\S+) \((\d+)\)', report))
+        owners = {(row['process_name'], row['process_id']) for row in rows}
+        self.assertTrue(hosts)
+        self.assertLessEqual(hosts, owners)
+        self.assertEqual(owners - hosts,
+                         {(r['process_name'], r['process_id']) for r in before[0]} - hosts)
+        return rows, stats
+
+    def test_case(self):
+        source = self.build_case('basic')[0]
+        before = self.read(source)
+        rows, stats = self.check_graft(source, 1)
+        self.assertEqual(set(row['process_name'] for row in rows), {'editor.exe', 'server.exe'})
+        after = self.read('grafted.etl')
+        written = HEADER + 0x20 + 0x24
+        processors = HEADER + 0x20 + 0x0C
+        self.assertEqual(len(after) % BUFFER, 0)
+        self.assertEqual(struct.unpack_from('<I', after, written)[0], len(after) // BUFFER)
+        self.assertEqual(struct.unpack_from('<I', after, processors)[0], 4)
+        same = bytearray(after[:len(before)])
+        for at in (written, processors):
+            same[at:at + 4] = before[at:at + 4]
+        self.assertEqual(bytes(same), before)
+
+    def test_compressed_case(self):
+        text = 'session compressed=xpress\n'
+        for i in range(40):
+            text += 'process dcend t=1s pid=%d parent=4 key=%d name=p%d.exe\n' % (
+                100 + i, i, i)
+        self.check_graft(self.build_text('packed', text), 41)
+
+    def test_same_seed_same_bytes(self):
+        source = self.build_case('basic')[0]
+        first = support.run('etlgen', 'graft', source, '--events', 100, '--seed', 3).stdout
+        self.assertEqual(
+            support.run('etlgen', 'graft', source, '--events', 100, '--seed', 3).stdout, first)
+        self.assertNotEqual(
+            support.run('etlgen', 'graft', source, '--events', 100, '--seed', 4).stdout, first)
+
+    def test_refused(self):
+        source = self.build_case('basic')[0]
+        for name, part in [(source, 'is the input'), ('out.etl', 'nobody'), ('out.etl', 'no ETL'),
+                           ('out.etl', 'inside a buffer')]:
+            given = source
+            if part == 'nobody':
+                given = self.build_text('nobody', 'session\nlock pid=1\n')
+            elif part == 'no ETL':
+                given = self.write('text.etl', 'not a trace at all\n' * 100)
+            elif part == 'inside a buffer':
+                given = self.write('cut.etl', self.read(source)[:-1000])
+            done = support.run('etlgen', 'graft', given, '-o', self.path(name), status=1)
+            self.assertIn(part, done.stderr)
+            self.assertEqual(os.path.exists(self.path('out.etl')), False)
+        support.run('etlgen', 'graft', source, '--events', '0', status=2)
+        support.run('etlgen', 'graft', status=2)
+
+    def test_real_traces(self):
+        grafted = 0
+        for path, facts in support.real_traces():
+            named = support.run('etlgen', 'graft', path, '--events', 1, '-o', self.path('x.etl'),
+                                status=None)
+            if named.returncode:
+                self.assertIn('nobody', named.stderr)
+                continue
+            with self.subTest(path=os.path.basename(path)):
+                self.check_graft(path, int(facts['events']))
+                grafted += 1
+        self.assertGreaterEqual(grafted, 4)
 
 
 if __name__ == '__main__':

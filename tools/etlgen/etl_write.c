@@ -27,6 +27,7 @@ struct etl_writer {
     size_t cpus_room;
     uint8_t *packed; /* a compressed buffer with its header */
     uint32_t buffers;
+    int64_t first_sequence;
     int64_t last_time;    /* raw time of the latest record, for the buffer's time of flush */
     int64_t patch_offset; /* of BuffersWritten in the stream, or -1 when it cannot seek */
     int failure;          /* first errno */
@@ -53,7 +54,7 @@ static void put_head(struct etl_writer *w, uint8_t *at, size_t size, size_t used
                                 .type = type,
                                 .logger_id = LOGGER_ID,
                                 .time = w->last_time,
-                                .sequence = w->buffers,
+                                .sequence = w->first_sequence + w->buffers,
                                 .clock = etl_clock_word(&w->session),
                             });
     w->buffers++;
@@ -130,19 +131,38 @@ static void writer_free(struct etl_writer *w)
     free(w);
 }
 
-struct etl_writer *etl_writer_open(FILE *stream, const struct etl_session *session)
+static struct etl_writer *writer_new(FILE *stream, const struct etl_session *session)
 {
     struct etl_writer *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;
     w->stream = stream;
     w->session = *session;
+    w->patch_offset = -1;
     if (session->compress)
         w->packed = malloc(session->buffer_size);
-    if ((session->compress && !w->packed) || write_header_buffer(w) < 0) {
+    if (!session->compress || w->packed)
+        return w;
+    writer_free(w);
+    return NULL;
+}
+
+struct etl_writer *etl_writer_open(FILE *stream, const struct etl_session *session)
+{
+    struct etl_writer *w = writer_new(stream, session);
+    if (w && write_header_buffer(w) < 0) {
         writer_free(w);
         return NULL;
     }
+    return w;
+}
+
+struct etl_writer *etl_writer_continue(FILE *stream, const struct etl_session *session,
+                                       int64_t sequence)
+{
+    struct etl_writer *w = writer_new(stream, session);
+    if (w)
+        w->first_sequence = sequence;
     return w;
 }
 

@@ -39,6 +39,12 @@ struct etl_writer;
  * stream can seek. NULL when memory ran out. The stream stays the caller's. */
 struct etl_writer *etl_writer_open(FILE *stream, const struct etl_session *session);
 
+/* The same without a header buffer, for a stream whose session exists already: its buffers are
+ * numbered from `sequence`. The session's fields other than buffer_size, frequency, clock_type and
+ * compress do not matter. */
+struct etl_writer *etl_writer_continue(FILE *stream, const struct etl_session *session,
+                                       int64_t sequence);
+
 /* `size` bytes of zeroed space for one record (header and payload, unpadded) in processor `cpu`'s
  * buffer, at most 65535 and at most the buffer's room. NULL when memory ran out. Valid until the next call. */
 uint8_t *etl_writer_record(struct etl_writer *w, unsigned cpu, size_t size);

@@ -12,6 +12,7 @@ static const struct {
     {"demo", gen_demo, "a story to look at in a viewer"},
     {"bench", gen_bench, "many plausible events, for measuring"},
     {"random", gen_random, "well-formed events in any combination, for comparing decoders"},
+    {"graft", gen_graft, "a real trace with heap events added to its processes"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

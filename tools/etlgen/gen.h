@@ -15,6 +15,7 @@ enum { GEN_OK = 0, GEN_FAILED = 1, GEN_USAGE = 2 };
 int gen_case(int argc, char **argv);
 int gen_demo(int argc, char **argv);
 int gen_bench(int argc, char **argv);
+int gen_graft(int argc, char **argv);
 int gen_random(int argc, char **argv);
 
 /* Prints "etlgen: ..." to standard error and returns GEN_FAILED. */
