@@ -6,6 +6,7 @@
  * columns takes them one by one. Both use the same functions for a cell. */
 #include "csv_writer.h"
 
+#include "base/array.h"
 #include "csv_columns.h"
 #include "csv_text.h"
 #include "text.h"
@@ -76,7 +77,7 @@ struct csv {
     struct out *out;
     uint64_t row_count;
     struct name *names; /* by process instance */
-    size_t name_count;
+    size_t name_count, name_room;
     struct word kinds[EH_HEAP_KINDS];
     struct word sources[SOURCES];
     struct who who[WHO_SLOTS];
@@ -197,34 +198,49 @@ static void write_header(struct csv *s)
 static int begin(void *state, const struct writer_context *context, struct eh_error *e)
 {
     struct csv *s = state;
+    (void)e;
     s->context = context;
     s->out = context->out;
     if (!s->delimiter_given)
         s->dialect.delimiter = ',';
     if (!s->columns_given)
         csv_default_columns(&s->columns);
-    s->name_count = eh_model_processes(context->model);
-    s->names = calloc(s->name_count, sizeof *s->names);
-    if (!s->names)
-        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     fill_words(s);
     write_header(s);
     return 0;
 }
 
-/* The name of a row's process as a cell, or NULL when memory ran out. Process 0 has none. */
-static inline const struct name *name_of(struct csv *s, uint32_t process)
+/* Process instances may come with the rows that name them. */
+static int reserve_names(struct csv *s)
 {
-    struct name *n = &s->names[process];
-    if (n->text)
-        return n;
+    size_t count = eh_model_processes(s->context->model);
+    if (ARRAY_RESERVE(s->names, s->name_room, count) < 0)
+        return -1;
+    memset(s->names + s->name_count, 0, (count - s->name_count) * sizeof *s->names);
+    s->name_count = count;
+    return 0;
+}
+
+static const struct name *add_name(struct csv *s, uint32_t process)
+{
+    if (process >= s->name_count && reserve_names(s) < 0)
+        return NULL;
     const char *text = process ? eh_model_process(s->context->model, process)->name : NULL;
     size_t length = text ? strlen(text) : 0;
+    struct name *n = &s->names[process];
     n->text = malloc(CSV_TEXT_BYTES(length));
     if (!n->text)
         return NULL;
     n->length = (size_t)(csv_put_text(&s->dialect, n->text, text ? text : "", length) - n->text);
     return n;
+}
+
+/* The name of a row's process as a cell, or NULL when memory ran out. Process 0 has none. */
+static inline const struct name *name_of(struct csv *s, uint32_t process)
+{
+    if (process < s->name_count && s->names[process].text)
+        return &s->names[process];
+    return add_name(s, process);
 }
 
 static inline char *put_word(char *at, const struct word *w)

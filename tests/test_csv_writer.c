@@ -437,6 +437,33 @@ START_TEST(names_of_the_greatest_length)
 }
 END_TEST
 
+START_TEST(processes_that_come_with_the_rows)
+{
+    FILE *f = tmpfile();
+    struct out *out;
+    ck_assert_int_eq(out_open(&out, fileno(f), 0, NULL), 0);
+    void *state = calloc(1, csv_writer.state_size);
+    const struct choice columns = {"columns", "process_id,process_name"};
+    ck_assert_int_eq(set_choice(state, &columns, NULL), 0);
+    struct writer_context context = {&info, model, out, keep_warning, NULL, "etl2csv 1"};
+    ck_assert_int_eq(csv_writer.begin(state, &context, NULL), 0);
+    for (uint32_t i = PROCESSES; i < 5000; i++) {
+        struct eh_event row = {.kind = EH_LOCK};
+        struct eh_process p = {.pid = i, .name = model_string(model, "late.exe", 8)};
+        if (model_add_process(model, &p, &row.process) < 0 ||
+            csv_writer.rows(state, &row, 1, NULL) < 0)
+            ck_abort_msg("row %u", i);
+    }
+    csv_writer.done(state);
+    free(state);
+    ck_assert_int_eq(out_close(out, NULL), 0);
+    read_back(f);
+    fclose(f);
+    ck_assert_ptr_nonnull(strstr(written, "process_id,process_name\n6,late.exe\n7,late.exe\n"));
+    ck_assert_ptr_nonnull(strstr(written, "\n4998,late.exe\n4999,late.exe\n"));
+}
+END_TEST
+
 START_TEST(warns_past_what_spreadsheets_take)
 {
     struct eh_event row = {.kind = EH_LOCK};
@@ -461,6 +488,7 @@ int main(void)
     tcase_add_test(tc, delimiter_tab);
     tcase_add_test(tc, wrong_arguments);
     tcase_add_test(tc, names_of_the_greatest_length);
+    tcase_add_test(tc, processes_that_come_with_the_rows);
     tcase_add_test(tc, warns_past_what_spreadsheets_take);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
