@@ -2,12 +2,14 @@
 #include "etlheap.h"
 
 #include "base/hash.h"
+#include "base/recent.h"
 #include "container/etl_layout.h"
 #include "container/etl_merge.h"
 #include "container/etl_trace.h"
 #include "decode/heap.h"
 #include "decode/route.h"
 #include "survey.h"
+#include "track/join.h"
 #include "track/owners.h"
 #include "track/track.h"
 
@@ -31,12 +33,17 @@ struct eh_reader {
     struct eh_info info;
     struct eh_stats stats;
     struct owners *owners;
+    struct images *images;
+    struct stack_keys keys;
+    struct join *join;     /* only where the trace holds stacks */
+    struct recent *times;  /* of all records, to know which stacks belong to none */
     struct track track;
     struct merge merge;
     struct owner_cache owners_found[OWNER_SLOTS];
     const char **input_names;
     bool told_misfit, told_class; /* warned once */
     bool ended;
+    int64_t now_ns; /* time of the record taken last */
     size_t count; /* rows in the batch */
     struct eh_event rows[EH_BATCH_ROWS];
 };
@@ -111,6 +118,8 @@ static int survey(struct eh_reader *r, struct eh_error *e)
     struct survey s = {
         .trace = &r->trace,
         .owners = r->owners,
+        .images = r->images,
+        .keys = &r->keys,
         .info = &r->info,
         .progress = r->options.progress,
         .context = r->options.context,
@@ -145,6 +154,12 @@ static int advance(struct eh_reader *r, uint32_t i, bool queued, struct eh_error
 
 static int start_second_pass(struct eh_reader *r, struct eh_error *e)
 {
+    if (r->info.has_stacks) {
+        r->join = join_create(r->model, r->images, r->owners);
+        r->times = calloc(1, sizeof *r->times);
+        if (!r->join || !r->times)
+            return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+    }
     owners_restart(r->owners);
     track_init(&r->track, r->model, &r->stats);
     etl_trace_rewind(&r->trace, false);
@@ -162,7 +177,8 @@ static int open_reader(struct eh_reader *r, const char *const *paths, size_t cou
     struct notices to = {r->options.notice, r->options.context};
     r->model = model_create();
     r->owners = r->model ? owners_create(r->model) : NULL;
-    if (!r->owners)
+    r->images = r->model ? images_create(r->model) : NULL;
+    if (!r->owners || !r->images)
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     if (etl_trace_open(&r->trace, paths, count, &to, spooled, &r->options, e) < 0)
         return -1;
@@ -195,6 +211,10 @@ void eh_close(struct eh_reader *r)
         return;
     track_finish(&r->track);
     merge_finish(&r->merge);
+    join_destroy(r->join);
+    free(r->times);
+    stack_keys_finish(&r->keys);
+    images_destroy(r->images);
     owners_destroy(r->owners);
     etl_trace_close(&r->trace);
     model_destroy(r->model);
@@ -247,13 +267,12 @@ static int find_owner(struct eh_reader *r, uint32_t boot, uint32_t pid, uint32_t
 static int find_running(struct eh_reader *r, const struct etl_stream *s, struct eh_event *row,
                         struct eh_error *e)
 {
-    uint32_t process, tid;
+    uint32_t boot = s->clock->boot, pid, tid;
     row->thread_id = EH_NO_ID;
-    if (s->mixed || !owners_running(r->owners, s->clock->boot, s->cpu, &process, &tid))
+    if (s->mixed || !owners_running(r->owners, boot, s->cpu, &tid))
         return 0;
     row->thread_id = tid;
-    row->process = process;
-    return process ? owners_thread(r->owners, process, tid, &row->thread, e) : 0;
+    return owners_pid_of(r->owners, boot, tid, &pid) ? find_owner(r, boot, pid, tid, row, e) : 0;
 }
 
 static int set_owner(struct eh_reader *r, const struct etl_stream *s,
@@ -284,6 +303,7 @@ static void count_row(struct eh_reader *r, const struct eh_event *row)
     if (!s->has_times || row->time_ns > s->last_time_ns)
         s->last_time_ns = row->time_ns;
     s->has_times = true;
+    s->stacks_attached += row->stack != 0;
 }
 
 /* Counts what did not fit; false when the record gives no row (the heap GUID in a layout nobody
@@ -307,6 +327,45 @@ static bool accept_fit(struct eh_reader *r, const struct etl_stream *s, enum hea
     return true;
 }
 
+/* An event leaves decoding: its live figures are filled in and its row is in the batch. The event
+ * stands in rows[count]. */
+static int finish_event(struct eh_reader *r, struct eh_error *e)
+{
+    struct eh_event *row = &r->rows[r->count];
+    if (row->kind == EH_PROCESS_END)
+        return track_process_end(&r->track, row->process, row->time_ns, row->raw_time, e);
+    count_row(r, row);
+    int n = track_event(&r->track, row, e);
+    if (n < 0)
+        return -1;
+    r->count += (size_t)n;
+    return 0;
+}
+
+static struct join_origin origin_of(const struct eh_reader *r, const struct etl_stream *s)
+{
+    return (struct join_origin){
+        .boot = s->clock->boot,
+        .stream = (uint32_t)(s - r->trace.streams),
+        .process_id = s->record.process_id,
+        .time = s->key,
+    };
+}
+
+/* An event goes into the window where its stack may still come, else straight on. */
+static int give_event(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
+{
+    struct eh_event *row = &r->rows[r->count];
+    struct raw_frames frames;
+    if (!r->join)
+        return finish_event(r, e);
+    struct join_origin origin = origin_of(r, s);
+    join_put(r->join, row, &origin);
+    if (row->kind < EH_HEAP_KINDS && stack_item_decode(&s->record, &frames))
+        return join_own_stack(r->join, &frames, e);
+    return 0;
+}
+
 static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned type, bool by_class,
                      struct eh_error *e)
 {
@@ -324,35 +383,90 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
     }
     if (set_owner(r, s, &extra, row, e) < 0)
         return -1;
-    count_row(r, row);
-    int n = track_event(&r->track, row, e);
-    if (n < 0)
-        return -1;
-    r->count += (size_t)n;
-    return 0;
+    return give_event(r, s, e);
 }
 
 /* ---- context records of the second pass ---- */
 
-static int take_process(struct eh_reader *r, const struct moment *m, const struct record *rec,
+static int take_process(struct eh_reader *r, const struct etl_stream *s, const struct moment *m,
                         unsigned type, struct eh_error *e)
 {
     struct process_record p;
     uint32_t ended;
-    if (!process_decode(rec, &p))
+    if (!process_decode(&s->record, &p))
         return 0;
     if (owners_process_record(r->owners, m, type, &p, &ended, e) < 0)
         return -1;
-    return ended ? track_process_end(&r->track, ended, m->time_ns, m->raw, e) : 0;
+    if (!ended)
+        return 0;
+    r->rows[r->count] = (struct eh_event){
+        .time_ns = m->time_ns,
+        .raw_time = m->raw,
+        .process = ended,
+        .thread_id = EH_NO_ID,
+        .kind = EH_PROCESS_END,
+    };
+    return give_event(r, s, e);
+}
+
+/* A part of a stack goes to its event; one that belongs to no record at all is counted. */
+static int take_stack(struct eh_reader *r, const struct etl_stream *s, enum route route,
+                      unsigned type, struct eh_error *e)
+{
+    struct stack_record stack;
+    if (!stack_decode(&s->record, type, &stack))
+        return 0;
+    struct raw_frames frames = stack.frames;
+    uint32_t session = (uint32_t)(s->clock - r->trace.clocks);
+    if (route == ROUTE_STACK_KEY &&
+        !stack_keys_find(&r->keys, session, stack.kernel, s->key, stack.key, &frames)) {
+        r->stats.stacks_unmatched++;
+        return 0;
+    }
+    struct join_origin origin = origin_of(r, s);
+    int found = join_stack(r->join, &stack, &frames, &origin, e);
+    if (found == 0 && !recent_has(r->times, stack.event_raw, stack.tid) &&
+        !recent_has(r->times, stack.event_raw, REC_NO_ID))
+        r->stats.stacks_unmatched++;
+    return found < 0 ? -1 : 0;
+}
+
+/* An image came or went: what addresses of its process mean may have changed. */
+static int take_image(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
+{
+    struct image_record image;
+    uint32_t process = 0;
+    if (!r->join || !image_decode(&s->record, &image))
+        return 0;
+    if (!is_kernel_pid(image.pid) &&
+        owners_process(r->owners, s->clock->boot, image.pid, &process, e) < 0)
+        return -1;
+    join_images_changed(r->join, process);
+    return 0;
+}
+
+static int take_thread(struct eh_reader *r, const struct moment *m, const struct record *rec,
+                       unsigned type, struct eh_error *e)
+{
+    struct thread_record thread;
+    return thread_decode(rec, &thread) ? owners_thread_record(r->owners, m, type, &thread, e) : 0;
+}
+
+static int take_switch(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
+{
+    uint32_t tid;
+    if (s->mixed || !switch_decode(&s->record, &tid))
+        return 0;
+    return owners_switch(r->owners, s->clock->boot, s->cpu, tid, e);
 }
 
 static int take_record(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
 {
     const struct record *rec = &s->record;
-    struct thread_record thread;
-    uint32_t tid;
     unsigned type;
     enum route route = route_record(rec, &type);
+    if (r->times && rec->has_time && route != ROUTE_STACK && route != ROUTE_STACK_KEY)
+        recent_add(r->times, rec->raw, rec->thread_id);
     if (route == ROUTE_NONE)
         return 0;
     if (route == ROUTE_HEAP || route == ROUTE_HEAP_CLASS)
@@ -360,14 +474,16 @@ static int take_record(struct eh_reader *r, const struct etl_stream *s, struct e
     struct moment m = {s->clock->boot, rec->raw, etl_time_ns(s->clock, rec->raw)};
     switch (route) {
     case ROUTE_PROCESS:
-        return take_process(r, &m, rec, type, e);
+        return take_process(r, s, &m, type, e);
     case ROUTE_THREAD:
-        return thread_decode(rec, &thread) ? owners_thread_record(r->owners, &m, type, &thread, e)
-                                           : 0;
+        return take_thread(r, &m, rec, type, e);
     case ROUTE_SWITCH:
-        return !s->mixed && switch_decode(rec, &tid)
-                   ? owners_switch(r->owners, m.boot, s->cpu, tid, e)
-                   : 0;
+        return take_switch(r, s, e);
+    case ROUTE_IMAGE:
+        return take_image(r, s, e);
+    case ROUTE_STACK:
+    case ROUTE_STACK_KEY:
+        return take_stack(r, s, route, type, e);
     default:
         return 0;
     }
@@ -380,6 +496,20 @@ static bool has_room(const struct eh_reader *r)
     return r->count + TRACK_ROWS <= EH_BATCH_ROWS && !r->track.sweep.active;
 }
 
+/* Takes events whose stacks are settled out of the window. 1 when none is left that is due and the
+ * window has room again, 0 when the batch is full, -1 on error. */
+static int drain(struct eh_reader *r, int64_t now_ns, bool all, struct eh_error *e)
+{
+    while (has_room(r)) {
+        int due = join_take(r->join, now_ns, all, &r->rows[r->count], e);
+        if (due <= 0)
+            return due < 0 ? -1 : 1;
+        if (finish_event(r, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* Takes records from the stream that is first, as long as it stays first and there is room. */
 static int take_run(struct eh_reader *r, struct eh_error *e)
 {
@@ -387,8 +517,15 @@ static int take_run(struct eh_reader *r, struct eh_error *e)
     struct etl_stream *s = &r->trace.streams[i];
     struct merge_entry limit = merge_second(&r->merge);
     while (has_room(r)) {
-        if (s->has_record && take_record(r, s, e) < 0)
-            return -1;
+        int drained = r->join ? drain(r, r->now_ns, false, e) : 1;
+        if (drained <= 0)
+            return drained;
+        if (s->has_record) {
+            if (r->join)
+                r->now_ns = etl_time_ns(s->clock, s->raw);
+            if (take_record(r, s, e) < 0)
+                return -1;
+        }
         enum etl_step step = etl_stream_next(&r->trace, s, e);
         s->has_record = step == ETL_RECORD;
         if (step == ETL_ERROR)
@@ -425,8 +562,13 @@ static int fill_batch(struct eh_reader *r, struct eh_error *e)
         if (r->track.sweep.active) {
             r->count += track_sweep(&r->track, r->rows + r->count, EH_BATCH_ROWS - r->count);
         } else if (!r->merge.count) {
-            end_trace(r);
-            return 0;
+            int drained = r->join ? drain(r, 0, true, e) : 1;
+            if (drained < 0)
+                return -1;
+            if (drained && !r->track.sweep.active) {
+                end_trace(r);
+                return 0;
+            }
         } else if (take_run(r, e) < 0) {
             return -1;
         }

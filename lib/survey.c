@@ -1,5 +1,6 @@
 #include "survey.h"
 
+#include "base/recent.h"
 #include "container/etl_merge.h"
 #include "decode/heap.h"
 #include "decode/route.h"
@@ -14,6 +15,7 @@
 struct tally {
     uint32_t boot, pid;
     uint64_t count;
+    bool used, stacks;
 };
 
 /* Extremes of a stream's heap records, kept raw: converting each would cost more than all the rest. */
@@ -26,6 +28,7 @@ struct pass {
     const struct survey *survey;
     struct merge merge;
     struct extremes *extremes; /* by stream */
+    struct recent *heap_times; /* (raw time, thread) of heap records, to know whose have stacks */
     struct eh_error *e;
     uint64_t by_type[256];
     struct tally tallies[TALLY_SLOTS];
@@ -33,10 +36,10 @@ struct pass {
 
 static int flush_tally(struct pass *p, struct tally *t)
 {
-    if (t->count && owners_count_heap(p->survey->owners, t->boot, t->pid, t->count, false, p->e) < 0)
-        return -1;
-    t->count = 0;
-    return 0;
+    bool used = t->used;
+    t->used = false;
+    return used ? owners_count_heap(p->survey->owners, t->boot, t->pid, t->count, t->stacks, p->e)
+                : 0;
 }
 
 static int flush_tallies(struct pass *p)
@@ -44,6 +47,19 @@ static int flush_tallies(struct pass *p)
     for (size_t i = 0; i < TALLY_SLOTS; i++)
         if (flush_tally(p, &p->tallies[i]) < 0)
             return -1;
+    return 0;
+}
+
+/* The tally of a pid, emptied of another's. Windows' ids are multiples of four. */
+static int find_tally(struct pass *p, uint32_t boot, uint32_t pid, struct tally **ret_tally)
+{
+    struct tally *t = &p->tallies[(pid >> 2) % TALLY_SLOTS];
+    if (!t->used || t->pid != pid || t->boot != boot) {
+        if (flush_tally(p, t) < 0)
+            return -1;
+        *t = (struct tally){.boot = boot, .pid = pid, .used = true};
+    }
+    *ret_tally = t;
     return 0;
 }
 
@@ -59,15 +75,24 @@ static int count_heap(struct pass *p, const struct etl_stream *s, unsigned type)
     x->any = true;
     if (r->process_id == REC_NO_ID)
         return 0;
-    /* Windows' ids are multiples of four. */
-    struct tally *t = &p->tallies[(r->process_id >> 2) % TALLY_SLOTS];
-    if (t->pid != r->process_id || t->boot != s->clock->boot) {
-        if (flush_tally(p, t) < 0)
-            return -1;
-        t->pid = r->process_id;
-        t->boot = s->clock->boot;
-    }
+    recent_add(p->heap_times, r->raw, r->thread_id);
+    struct tally *t;
+    if (find_tally(p, s->clock->boot, r->process_id, &t) < 0)
+        return -1;
     t->count++;
+    return 0;
+}
+
+static int count_stack(struct pass *p, const struct etl_stream *s, unsigned type)
+{
+    struct stack_record stack;
+    struct tally *t;
+    p->survey->info->has_stacks = true;
+    if (!stack_decode(&s->record, type, &stack))
+        return 0;
+    if (find_tally(p, s->clock->boot, stack.pid, &t) < 0)
+        return -1;
+    t->stacks |= recent_has(p->heap_times, stack.event_raw, stack.tid);
     return 0;
 }
 
@@ -101,7 +126,7 @@ static void settle_counts(const struct pass *p)
     }
 }
 
-/* Moves a stream on to its next record that tells of processes or threads, or to the end of a
+/* Moves a stream on to its next record that tells of processes, threads, images or stack keys, or to the end of a
  * buffer, so that the streams keep roughly level and the input is read from front to back. */
 static enum etl_step next_context(struct pass *p, struct etl_stream *s)
 {
@@ -116,18 +141,70 @@ static enum etl_step next_context(struct pass *p, struct etl_stream *s)
             if (count_heap(p, s, type) < 0)
                 return ETL_ERROR;
             break;
-        case ROUTE_PROCESS:
-        case ROUTE_THREAD:
-        case ROUTE_THREAD_NAME:
-            return ETL_RECORD;
         case ROUTE_STACK:
         case ROUTE_STACK_KEY:
-            p->survey->info->has_stacks = true;
+            if (count_stack(p, s, type) < 0)
+                return ETL_ERROR;
+            break;
+        case ROUTE_NONE:
+        case ROUTE_SWITCH:
             break;
         default:
-            break;
+            return ETL_RECORD;
         }
     }
+}
+
+/* Where an image record's image lives: pids 0 and 4 are the kernel's. */
+static int find_space(struct pass *p, uint32_t boot, uint32_t pid, struct image_space *ret_space)
+{
+    *ret_space = (struct image_space){.kernel = is_kernel_pid(pid), .id = boot};
+    return ret_space->kernel ? 0
+                             : owners_process(p->survey->owners, boot, pid, &ret_space->id, p->e);
+}
+
+static int take_image(struct pass *p, const struct etl_stream *s, unsigned type)
+{
+    struct image_record image;
+    struct image_space space;
+    if (!image_decode(&s->record, &image))
+        return 0;
+    if (find_space(p, s->clock->boot, image.pid, &space) < 0)
+        return -1;
+    return images_record(p->survey->images, space, s->key, type, &image, p->e);
+}
+
+static int take_pdb(struct pass *p, const struct etl_stream *s)
+{
+    struct pdb_record pdb;
+    struct image_space space;
+    if (!pdb_decode(&s->record, &pdb))
+        return 0;
+    if (find_space(p, s->clock->boot, pdb.pid, &space) < 0)
+        return -1;
+    return images_pdb(p->survey->images, space, &pdb, p->e);
+}
+
+static int take_definition(struct pass *p, const struct etl_stream *s)
+{
+    uint64_t key;
+    struct raw_frames frames;
+    uint32_t session = (uint32_t)(s->clock - p->survey->trace->clocks);
+    if (!stack_definition_decode(&s->record, &key, &frames))
+        return 0;
+    return stack_keys_define(p->survey->keys, session, s->key, key, &frames, p->e);
+}
+
+static int take_process(struct pass *p, const struct moment *m, const struct record *r,
+                        unsigned type)
+{
+    struct process_record process;
+    uint32_t ended;
+    if (flush_tallies(p) < 0)
+        return -1;
+    if (!process_decode(r, &process))
+        return 0;
+    return owners_process_record(p->survey->owners, m, type, &process, &ended, p->e);
 }
 
 static int take_context(struct pass *p, const struct etl_stream *s)
@@ -135,21 +212,24 @@ static int take_context(struct pass *p, const struct etl_stream *s)
     const struct record *r = &s->record;
     struct owners *o = p->survey->owners;
     struct moment m = {s->clock->boot, r->raw, etl_time_ns(s->clock, r->raw)};
-    struct process_record process;
     struct thread_record thread;
-    uint32_t ended;
+    struct volume_record volume;
     unsigned type;
     switch (route_record(r, &type)) {
     case ROUTE_PROCESS:
-        if (flush_tallies(p) < 0)
-            return -1;
-        return process_decode(r, &process)
-                   ? owners_process_record(o, &m, type, &process, &ended, p->e)
-                   : 0;
+        return take_process(p, &m, r, type);
     case ROUTE_THREAD:
         return thread_decode(r, &thread) ? owners_thread_record(o, &m, type, &thread, p->e) : 0;
     case ROUTE_THREAD_NAME:
         return thread_name_decode(r, &thread) ? owners_thread_name(o, &m, &thread, p->e) : 0;
+    case ROUTE_IMAGE:
+        return take_image(p, s, type);
+    case ROUTE_PDB:
+        return take_pdb(p, s);
+    case ROUTE_VOLUME:
+        return volume_decode(r, &volume) ? images_volume(p->survey->images, &volume, p->e) : 0;
+    case ROUTE_STACK_DEFINITION:
+        return take_definition(p, s);
     default:
         return 0;
     }
@@ -200,6 +280,9 @@ static int run(struct pass *p)
     if (flush_tallies(p) < 0)
         return -1;
     settle_counts(p);
+    stack_keys_restart(p->survey->keys);
+    if (images_settle(p->survey->images, p->e) < 0)
+        return -1;
     return owners_settle(p->survey->owners, p->e);
 }
 
@@ -207,12 +290,14 @@ int survey_run(const struct survey *s, struct eh_error *e)
 {
     struct pass p = {.survey = s, .e = e};
     p.extremes = calloc(s->trace->stream_count, sizeof *p.extremes);
+    p.heap_times = calloc(1, sizeof *p.heap_times);
     int result = -1;
-    if (!p.extremes || merge_init(&p.merge, s->trace->stream_count) < 0)
+    if (!p.extremes || !p.heap_times || merge_init(&p.merge, s->trace->stream_count) < 0)
         eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     else
         result = run(&p);
     merge_finish(&p.merge);
     free(p.extremes);
+    free(p.heap_times);
     return result;
 }

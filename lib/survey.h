@@ -5,17 +5,21 @@
 
 #include "container/etl_trace.h"
 #include "model/info.h"
+#include "track/images.h"
 #include "track/owners.h"
+#include "track/stack_keys.h"
 
 struct survey {
     struct etl_trace *trace;
     struct owners *owners;
+    struct images *images;
+    struct stack_keys *keys;
     struct eh_info *info;
     int (*progress)(void *context, uint64_t done, uint64_t total); /* may be NULL */
     void *context;
 };
 
-/* Fills the owners and the counts of `info`. 0, or -1 with `e` filled. */
+/* Fills the owners, images, keys and the counts of `info`. 0, or -1 with `e` filled. */
 int survey_run(const struct survey *s, struct eh_error *e);
 
 #endif

@@ -23,6 +23,14 @@ int model_intern_frame(struct eh_model *m, const struct eh_frame *f, uint32_t *r
 int model_intern_stack(struct eh_model *m, uint32_t process, const uint32_t *frames, size_t depth,
                        uint32_t *ret_stack);
 
+/* Stack ids count in order of first use, yet a stack must be kept before anyone knows whether and
+ * when its event uses it: a draft becomes a stack, with the next id, when it is first published.
+ * model_intern_stack() does both. Drafts with equal process and frames are equal. */
+int model_draft_stack(struct eh_model *m, uint32_t process, const uint32_t *frames, size_t depth,
+                      uint32_t *ret_draft);
+struct eh_stack model_draft(const struct eh_model *m, uint32_t draft);
+int model_publish_stack(struct eh_model *m, uint32_t draft, uint32_t *ret_stack);
+
 /* For names that become known after the entry: the entry to change. */
 struct eh_process *model_process(struct eh_model *m, uint32_t process);
 struct eh_thread *model_thread(struct eh_model *m, uint32_t thread);

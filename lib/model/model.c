@@ -19,6 +19,7 @@ struct chunk {
 struct stack_entry {
     uint32_t process, depth;
     size_t first; /* index into frame_ids */
+    uint32_t published; /* stack id, 0 for a draft nobody has used yet */
 };
 
 /* An index from a hash to the ids with that hash: open addressing, 0 is empty. */
@@ -39,7 +40,9 @@ struct eh_model {
     size_t image_count, image_room;
     struct eh_frame *frames;
     size_t frame_count, frame_room;
-    struct stack_entry *stacks;
+    struct stack_entry *drafts;
+    size_t draft_count, draft_room;
+    uint32_t *stacks; /* by stack id: its draft */
     size_t stack_count, stack_room;
     uint32_t *frame_ids;
     size_t frame_id_count, frame_id_room;
@@ -72,7 +75,7 @@ static uint64_t hash_stack(uint32_t process, const uint32_t *frames, size_t dept
 
 static uint64_t hash_of_stack(const struct eh_model *m, uint32_t id)
 {
-    const struct stack_entry *s = &m->stacks[id];
+    const struct stack_entry *s = &m->drafts[id];
     return hash_stack(s->process, m->frame_ids + s->first, s->depth);
 }
 
@@ -113,13 +116,15 @@ struct eh_model *model_create(void)
         model_add_heap(m, &(struct eh_heap){0}, &id) < 0 ||
         model_add_image(m, &(struct eh_image){0}, &id) < 0 ||
         ARRAY_RESERVE(m->frames, m->frame_room, 1) < 0 ||
+        ARRAY_RESERVE(m->drafts, m->draft_room, 1) < 0 ||
         ARRAY_RESERVE(m->stacks, m->stack_room, 1) < 0) {
         model_destroy(m);
         return NULL;
     }
     m->frames[0] = (struct eh_frame){0};
-    m->stacks[0] = (struct stack_entry){0};
-    m->frame_count = m->stack_count = 1;
+    m->drafts[0] = (struct stack_entry){0};
+    m->stacks[0] = 0;
+    m->frame_count = m->draft_count = m->stack_count = 1;
     return m;
 }
 
@@ -136,6 +141,7 @@ void model_destroy(struct eh_model *m)
     free(m->heaps);
     free(m->images);
     free(m->frames);
+    free(m->drafts);
     free(m->stacks);
     free(m->frame_ids);
     free(m->strings);
@@ -252,31 +258,59 @@ int model_intern_frame(struct eh_model *m, const struct eh_frame *f, uint32_t *r
     return 0;
 }
 
-int model_intern_stack(struct eh_model *m, uint32_t process, const uint32_t *frames, size_t depth,
-                       uint32_t *ret_stack)
+int model_draft_stack(struct eh_model *m, uint32_t process, const uint32_t *frames, size_t depth,
+                      uint32_t *ret_draft)
 {
     struct id_index *x = &m->stack_index;
     if (index_reserve(m, x, hash_of_stack) < 0)
         return -1;
     size_t at = hash_stack(process, frames, depth) & x->mask;
     for (; x->ids[at]; at = (at + 1) & x->mask) {
-        const struct stack_entry *s = &m->stacks[x->ids[at]];
+        const struct stack_entry *s = &m->drafts[x->ids[at]];
         if (s->process == process && s->depth == depth &&
             memcmp(m->frame_ids + s->first, frames, depth * sizeof *frames) == 0) {
-            *ret_stack = x->ids[at];
+            *ret_draft = x->ids[at];
             return 0;
         }
     }
-    if (m->stack_count >= LIMIT_STACKS || m->frame_id_count + depth > LIMIT_FRAMES ||
-        ARRAY_RESERVE(m->stacks, m->stack_room, m->stack_count + 1) < 0 ||
+    if (m->draft_count >= LIMIT_STACKS || m->frame_id_count + depth > LIMIT_FRAMES ||
+        ARRAY_RESERVE(m->drafts, m->draft_room, m->draft_count + 1) < 0 ||
         ARRAY_RESERVE(m->frame_ids, m->frame_id_room, m->frame_id_count + depth) < 0)
         return -1;
     memcpy(m->frame_ids + m->frame_id_count, frames, depth * sizeof *frames);
-    m->stacks[m->stack_count] = (struct stack_entry){process, (uint32_t)depth, m->frame_id_count};
+    m->drafts[m->draft_count] = (struct stack_entry){process, (uint32_t)depth, m->frame_id_count, 0};
     m->frame_id_count += depth;
-    *ret_stack = x->ids[at] = (uint32_t)m->stack_count++;
+    *ret_draft = x->ids[at] = (uint32_t)m->draft_count++;
     x->count++;
     return 0;
+}
+
+int model_publish_stack(struct eh_model *m, uint32_t draft, uint32_t *ret_stack)
+{
+    struct stack_entry *s = &m->drafts[draft];
+    if (!s->published) {
+        if (ARRAY_RESERVE(m->stacks, m->stack_room, m->stack_count + 1) < 0)
+            return -1;
+        s->published = (uint32_t)m->stack_count;
+        m->stacks[m->stack_count++] = draft;
+    }
+    *ret_stack = s->published;
+    return 0;
+}
+
+int model_intern_stack(struct eh_model *m, uint32_t process, const uint32_t *frames, size_t depth,
+                       uint32_t *ret_stack)
+{
+    uint32_t draft;
+    if (model_draft_stack(m, process, frames, depth, &draft) < 0)
+        return -1;
+    return model_publish_stack(m, draft, ret_stack);
+}
+
+struct eh_stack model_draft(const struct eh_model *m, uint32_t draft)
+{
+    const struct stack_entry *s = &m->drafts[draft];
+    return (struct eh_stack){s->process, s->depth, m->frame_ids + s->first};
 }
 
 struct eh_process *model_process(struct eh_model *m, uint32_t process)
@@ -346,6 +380,5 @@ size_t eh_model_stacks(const struct eh_model *m)
 
 struct eh_stack eh_model_stack(const struct eh_model *m, uint32_t stack)
 {
-    const struct stack_entry *s = &m->stacks[stack];
-    return (struct eh_stack){s->process, s->depth, m->frame_ids + s->first};
+    return model_draft(m, m->stacks[stack]);
 }

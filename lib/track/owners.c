@@ -42,7 +42,7 @@ struct owners {
     size_t thread_entry_count, thread_entry_room;
     uint32_t *thread_next; /* by thread: the next instance of the same tid */
     size_t thread_next_room;
-    struct map tids;    /* (boot, tid) to process: whose a thread is */
+    struct map tids;    /* (boot, tid) to pid + 1: whose a thread is */
     struct map running; /* (boot, cpu) to tid + 1 */
     uint64_t epoch;
     bool second_pass;
@@ -334,11 +334,11 @@ static int start_thread(struct owners *o, struct thread_entry *t, uint32_t proce
 
 /* Whose a thread is: the first pass notes the first mention, so that a switch before it is known
  * to the second, which then follows the records. */
-static int own_tid(struct owners *o, const struct moment *m, uint32_t tid, uint32_t process)
+static int own_tid(struct owners *o, const struct moment *m, uint32_t tid, uint32_t pid)
 {
-    if (!o->second_pass && map_get(&o->tids, m->boot, tid))
+    if (pid == UINT32_MAX || (!o->second_pass && map_get(&o->tids, m->boot, tid)))
         return 0;
-    return map_set(&o->tids, m->boot, tid, process);
+    return map_set(&o->tids, m->boot, tid, pid + 1);
 }
 
 /* A later name wins, an empty one does not. */
@@ -357,7 +357,7 @@ int owners_thread_record(struct owners *o, const struct moment *m, unsigned type
     struct thread_entry *entry;
     if (owners_process(o, m->boot, t->pid, &process, e) < 0)
         return -1;
-    if (find_thread(o, process, t->tid, &entry) < 0 || own_tid(o, m, t->tid, process) < 0)
+    if (find_thread(o, process, t->tid, &entry) < 0 || own_tid(o, m, t->tid, t->pid) < 0)
         return fail(e);
     if (type == TYPE_START && start_thread(o, entry, process, t->tid, m->raw) < 0)
         return fail(e);
@@ -385,15 +385,18 @@ int owners_switch(struct owners *o, uint32_t boot, unsigned cpu, uint32_t tid, s
     return map_set(&o->running, boot, cpu, tid + 1) < 0 ? fail(e) : 0;
 }
 
-bool owners_running(const struct owners *o, uint32_t boot, unsigned cpu, uint32_t *ret_process,
-                    uint32_t *ret_tid)
+bool owners_running(const struct owners *o, uint32_t boot, unsigned cpu, uint32_t *ret_tid)
 {
     uint32_t tid = map_get(&o->running, boot, cpu);
-    if (!tid)
-        return false;
     *ret_tid = tid - 1;
-    *ret_process = map_get(&o->tids, boot, tid - 1);
-    return true;
+    return tid != 0;
+}
+
+bool owners_pid_of(const struct owners *o, uint32_t boot, uint32_t tid, uint32_t *ret_pid)
+{
+    uint32_t pid = map_get(&o->tids, boot, tid);
+    *ret_pid = pid - 1;
+    return pid != 0;
 }
 
 int owners_count_heap(struct owners *o, uint32_t boot, uint32_t pid, uint64_t count, bool stacks,
@@ -413,9 +416,7 @@ int owners_settle(struct owners *o, struct eh_error *e)
         struct pid_entry *p = &o->entries[i];
         for (p->current = p->first; p->current; p->current = o->spans[p->current].next) {
             const struct span *s = &o->spans[p->current];
-            uint32_t process;
-            if (!s->process && !s->heap_records)
-                continue;
+            uint32_t process; /* also where nothing is known: whoever turns up then is in the model */
             if (span_process(o, p, &process) < 0)
                 return fail(e);
             model_process(o->model, process)->heap_records = s->heap_records;

@@ -42,14 +42,15 @@ int owners_process(struct owners *o, uint32_t boot, uint32_t pid, uint32_t *ret_
 /* The thread that `tid` means now in that instance. */
 int owners_thread(struct owners *o, uint32_t process, uint32_t tid, uint32_t *ret_thread,
                   struct eh_error *e);
-/* The thread that runs on a processor and its process; false when not known. */
-bool owners_running(const struct owners *o, uint32_t boot, unsigned cpu, uint32_t *ret_process,
-                    uint32_t *ret_tid);
+/* The thread that runs on a processor, and the pid a thread belongs to; false when not known. */
+bool owners_running(const struct owners *o, uint32_t boot, unsigned cpu, uint32_t *ret_tid);
+bool owners_pid_of(const struct owners *o, uint32_t boot, uint32_t tid, uint32_t *ret_pid);
 
 /* First pass: `count` heap records of `pid` were seen about now, with or without stacks. */
 int owners_count_heap(struct owners *o, uint32_t boot, uint32_t pid, uint64_t count, bool stacks,
                       struct eh_error *e);
-/* First pass, at its end: hands those counts to the instances. */
+/* First pass, at its end: makes an instance for every stretch of time of every pid seen, so that the
+ * second pass makes none, and hands the counts to them. */
 int owners_settle(struct owners *o, struct eh_error *e);
 
 /* Changes whenever an earlier answer of owners_process or owners_thread may no longer hold. */

@@ -1,0 +1,43 @@
+/* A bounded memory of pairs (time, id) seen lately: exact in what it confirms, forgetful under
+ * pressure. A new pair takes the older of two places that its hash allows. */
+#ifndef ETLHEAP_BASE_RECENT_H
+#define ETLHEAP_BASE_RECENT_H
+
+#include "base/hash.h"
+
+#include <stdbool.h>
+
+#define RECENT_SETS 65536u
+
+struct recent_pair {
+    int64_t time;
+    uint32_t id;
+    uint32_t used;
+};
+
+struct recent {
+    struct recent_pair pairs[RECENT_SETS][2];
+};
+
+static inline struct recent_pair *recent_set(struct recent *r, int64_t time, uint32_t id)
+{
+    return r->pairs[hash_u64((uint64_t)time ^ (uint64_t)id << 32) % RECENT_SETS];
+}
+
+static inline bool recent_has(struct recent *r, int64_t time, uint32_t id)
+{
+    const struct recent_pair *p = recent_set(r, time, id);
+    return (p[0].used && p[0].time == time && p[0].id == id) ||
+           (p[1].used && p[1].time == time && p[1].id == id);
+}
+
+static inline void recent_add(struct recent *r, int64_t time, uint32_t id)
+{
+    struct recent_pair *p = recent_set(r, time, id);
+    if (p[0].used && p[0].time == time && p[0].id == id)
+        return;
+    p[1] = p[0];
+    p[0] = (struct recent_pair){time, id, 1};
+}
+
+#endif

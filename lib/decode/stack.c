@@ -1,0 +1,59 @@
+#include "decode/stack.h"
+
+#include "base/cursor.h"
+#include "base/limits.h"
+
+enum { TYPE_KERNEL_KEY = 0x25, TYPE_STACK = 0x20 };
+
+static struct raw_frames frames_of(const uint8_t *bytes, size_t length, unsigned pointer_size)
+{
+    size_t count = length / pointer_size;
+    return (struct raw_frames){
+        .bytes = bytes,
+        .count = (uint32_t)(count < LIMIT_STACK_FRAMES ? count : LIMIT_STACK_FRAMES),
+        .pointer_size = (uint8_t)pointer_size,
+    };
+}
+
+bool stack_decode(const struct record *r, unsigned type, struct stack_record *ret_stack)
+{
+    struct cursor c = cur_over(r->payload, r->payload_size);
+    unsigned pointer_size = r->pointer_size ? r->pointer_size : 8;
+    struct stack_record s = {.event_raw = (int64_t)cur_u64(&c), .pid = cur_u32(&c), .tid = cur_u32(&c)};
+    if (type == TYPE_STACK) {
+        s.frames = frames_of(c.at, cur_left(&c), pointer_size);
+    } else {
+        s.key = cur_pointer(&c, pointer_size);
+        s.kernel = type == TYPE_KERNEL_KEY;
+    }
+    if (c.short_read)
+        return false;
+    *ret_stack = s;
+    return true;
+}
+
+bool stack_definition_decode(const struct record *r, uint64_t *ret_key,
+                             struct raw_frames *ret_frames)
+{
+    struct cursor c = cur_over(r->payload, r->payload_size);
+    unsigned pointer_size = r->pointer_size ? r->pointer_size : 8;
+    uint64_t key = cur_pointer(&c, pointer_size);
+    struct raw_frames frames = frames_of(c.at, cur_left(&c), pointer_size);
+    if (c.short_read || !frames.count)
+        return false;
+    *ret_key = key;
+    *ret_frames = frames;
+    return true;
+}
+
+bool stack_item_decode(const struct record *r, struct raw_frames *ret_frames)
+{
+    unsigned type = 0;
+    const uint8_t *data;
+    size_t length = rec_extended_item(r, ITEM_STACK32, ITEM_STACK64, &type, &data);
+    unsigned pointer_size = type == ITEM_STACK32 ? 4 : 8;
+    if (length < 8 + pointer_size)
+        return false;
+    *ret_frames = frames_of(data + 8, length - 8, pointer_size);
+    return true;
+}

@@ -1,0 +1,45 @@
+/* Stack records: whole stacks, references by key, definitions of keys. heap-events C.6. */
+#ifndef ETLHEAP_DECODE_STACK_H
+#define ETLHEAP_DECODE_STACK_H
+
+#include "container/etl_record.h"
+
+/* Addresses as they lie in the record, innermost first. */
+struct raw_frames {
+    const uint8_t *bytes;
+    uint32_t count;       /* at most LIMIT_STACK_FRAMES; the rest of a longer stack is left out */
+    uint8_t pointer_size; /* bytes per address */
+};
+
+static inline uint64_t raw_frame(const struct raw_frames *f, uint32_t i)
+{
+    return f->pointer_size == 8 ? load_u64(f->bytes + 8 * (size_t)i)
+                                : load_u32(f->bytes + 4 * (size_t)i);
+}
+
+/* Whether an address is the kernel's, in a process or system of that pointer size. */
+static inline bool is_kernel_address(uint64_t address, unsigned pointer_size)
+{
+    return pointer_size == 8 ? address >= UINT64_C(0xFFFF800000000000)
+                             : address >= UINT64_C(0x80000000);
+}
+
+struct stack_record {
+    int64_t event_raw; /* raw time of the event it belongs to */
+    uint32_t pid, tid;
+    struct raw_frames frames; /* without a key */
+    uint64_t key;             /* references */
+    bool kernel;              /* references: the kernel part */
+};
+
+/* ROUTE_STACK and ROUTE_STACK_KEY; `type` is the record's type. False: too short. */
+bool stack_decode(const struct record *r, unsigned type, struct stack_record *ret_stack);
+
+/* ROUTE_STACK_DEFINITION. False: too short, or without frames. */
+bool stack_definition_decode(const struct record *r, uint64_t *ret_key,
+                             struct raw_frames *ret_frames);
+
+/* The stack among the extended items of an EVENT_HEADER record. False: there is none. */
+bool stack_item_decode(const struct record *r, struct raw_frames *ret_frames);
+
+#endif

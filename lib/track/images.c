@@ -1,0 +1,348 @@
+#include "track/images.h"
+
+#include "base/array.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/map.h"
+#include "decode/route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* How many images with other bases a look-up steps over before it gives up: overlapping images
+ * exist only in damaged or hostile traces. */
+#define OVERLAP_STEPS 32
+
+enum { TYPE_UNLOAD = 2, TYPE_NAME_BYTES = 2048 };
+
+/* One stay of an image at a place. */
+struct stay {
+    uint64_t space; /* key of the image_space */
+    uint64_t base, size;
+    int64_t from, to; /* merge keys; [from, to) */
+    const char *path; /* as recorded, the model's */
+    const char *pdb_name;
+    uint32_t timestamp;
+    uint32_t image; /* the model's, set by images_settle */
+    bool open, has_build_id;
+    uint8_t build_id[20];
+};
+
+struct volume {
+    const char *nt, *dos;
+};
+
+/* A run of stays with the same space and base in the sorted array. */
+struct place {
+    uint64_t space, base;
+    size_t first, count;
+};
+
+struct images {
+    struct eh_model *model;
+    struct stay *stays; /* stay 0 does not exist */
+    size_t stay_count, stay_room;
+    struct map latest; /* (space, base) to the latest stay */
+    struct volume *volumes;
+    size_t volume_count, volume_room;
+    struct place *places; /* by space and base */
+    size_t place_count, place_room;
+};
+
+struct images *images_create(struct eh_model *model)
+{
+    struct images *x = calloc(1, sizeof *x);
+    if (!x)
+        return NULL;
+    x->model = model;
+    x->stay_count = 1;
+    return x;
+}
+
+void images_destroy(struct images *x)
+{
+    if (!x)
+        return;
+    free(x->stays);
+    free(x->volumes);
+    free(x->places);
+    map_finish(&x->latest);
+    free(x);
+}
+
+static uint64_t space_key(struct image_space s)
+{
+    return (uint64_t)s.kernel << 32 | s.id;
+}
+
+static int fail(struct eh_error *e)
+{
+    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET,
+                   "out of memory for images, or more than %u of them", (unsigned)LIMIT_IMAGES);
+}
+
+static const char *text(struct images *x, const struct raw_text *t)
+{
+    char bytes[TYPE_NAME_BYTES];
+    return model_string(x->model, bytes, raw_text_utf8(t, bytes, sizeof bytes));
+}
+
+/* A new stay at (space, base) from `from` on, open; NULL without memory. */
+static struct stay *new_stay(struct images *x, uint64_t space, int64_t from,
+                             const struct image_record *i)
+{
+    const char *path = text(x, &i->path);
+    if (!path || x->stay_count > LIMIT_IMAGES ||
+        ARRAY_RESERVE(x->stays, x->stay_room, x->stay_count + 1) < 0 ||
+        map_set(&x->latest, space, i->base, (uint32_t)x->stay_count) < 0)
+        return NULL;
+    struct stay *s = &x->stays[x->stay_count++];
+    *s = (struct stay){
+        .space = space,
+        .base = i->base,
+        .size = i->size,
+        .from = from,
+        .to = INT64_MAX,
+        .path = path,
+        .timestamp = i->timestamp,
+        .open = true,
+    };
+    return s;
+}
+
+/* A rundown or unload of an image whose load was not seen: it was there since the last one that
+ * was at this base went, or since the beginning. */
+static struct stay *extend_back(struct images *x, uint64_t space, const struct image_record *i)
+{
+    uint32_t latest = map_get(&x->latest, space, i->base);
+    return new_stay(x, space, latest ? x->stays[latest].to : INT64_MIN, i);
+}
+
+int images_record(struct images *x, struct image_space space, int64_t time, unsigned type,
+                  const struct image_record *i, struct eh_error *e)
+{
+    uint64_t key = space_key(space);
+    uint32_t latest = map_get(&x->latest, key, i->base);
+    struct stay *s = latest && x->stays[latest].open ? &x->stays[latest] : NULL;
+    if (type == TYPE_LOAD) {
+        if (s && s->from == time)
+            return 0; /* the same record in another input */
+        if (s) {
+            s->open = false;
+            s->to = time;
+        }
+        return new_stay(x, key, time, i) ? 0 : fail(e);
+    }
+    if (!s && !(s = extend_back(x, key, i)))
+        return fail(e);
+    if (type == TYPE_UNLOAD) {
+        s->open = false;
+        s->to = time;
+    }
+    return 0;
+}
+
+int images_pdb(struct images *x, struct image_space space, const struct pdb_record *p,
+               struct eh_error *e)
+{
+    /* The record follows its image's, so the latest stay at the base is meant (seen in merges). */
+    uint32_t latest = map_get(&x->latest, space_key(space), p->base);
+    if (!latest)
+        return 0;
+    struct stay *s = &x->stays[latest];
+    s->has_build_id = true;
+    memcpy(s->build_id, p->build_id, sizeof s->build_id);
+    s->pdb_name = text(x, &p->name);
+    return s->pdb_name ? 0 : fail(e);
+}
+
+int images_volume(struct images *x, const struct volume_record *v, struct eh_error *e)
+{
+    struct volume volume = {text(x, &v->nt_path), text(x, &v->dos_path)};
+    if (!volume.nt || !volume.dos ||
+        ARRAY_RESERVE(x->volumes, x->volume_room, x->volume_count + 1) < 0)
+        return fail(e);
+    x->volumes[x->volume_count++] = volume;
+    return 0;
+}
+
+static bool begins_with(const char *s, const char *prefix, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        char a = s[i], b = prefix[i];
+        a = a >= 'A' && a <= 'Z' ? (char)(a + 32) : a;
+        b = b >= 'A' && b <= 'Z' ? (char)(b + 32) : b;
+        if (a != b)
+            return false; /* also at the end of s */
+    }
+    return true;
+}
+
+static size_t without_last_slash(const char *s)
+{
+    size_t n = strlen(s);
+    return n && s[n - 1] == '\\' ? n - 1 : n;
+}
+
+/* An NT path with its volume's drive letter, or as it is. NULL without memory. */
+static const char *drive_path(struct images *x, const char *path)
+{
+    for (size_t i = 0; i < x->volume_count; i++) {
+        const struct volume *v = &x->volumes[i];
+        size_t nt = without_last_slash(v->nt), dos = without_last_slash(v->dos);
+        if (!nt || !begins_with(path, v->nt, nt) || path[nt] != '\\')
+            continue;
+        size_t rest = strlen(path + nt);
+        char *joined = malloc(dos + rest);
+        if (!joined)
+            return NULL;
+        memcpy(joined, v->dos, dos);
+        memcpy(joined + dos, path + nt, rest);
+        const char *s = model_string(x->model, joined, dos + rest);
+        free(joined);
+        return s;
+    }
+    return path;
+}
+
+static const char *file_name(const char *path)
+{
+    const char *name = path;
+    for (const char *c = path; *c; c++)
+        if ((*c == '\\' || *c == '/') && c[1])
+            name = c + 1;
+    return name;
+}
+
+static int order(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int compare_stays(const void *left, const void *right)
+{
+    const struct stay *a = left, *b = right;
+    int by = order(a->space, b->space);
+    if (!by)
+        by = order(a->base, b->base);
+    if (!by)
+        by = a->from < b->from ? -1 : a->from > b->from;
+    return by ? by : order(a->to, b->to);
+}
+
+static bool same_image(const struct eh_image *a, const struct eh_image *b)
+{
+    return a->path == b->path && a->pdb_name == b->pdb_name && a->size == b->size &&
+           a->timestamp == b->timestamp && a->has_build_id == b->has_build_id &&
+           memcmp(a->build_id, b->build_id, sizeof a->build_id) == 0;
+}
+
+/* The model's images are the distinct ones: the same file in a hundred processes is one. */
+static int intern_image(struct images *x, struct map *known, struct stay *s)
+{
+    struct eh_image image = {
+        .path = drive_path(x, s->path),
+        .has_build_id = s->has_build_id,
+        .pdb_name = s->pdb_name,
+        .size = s->size,
+        .timestamp = s->timestamp,
+    };
+    if (!image.path)
+        return -1;
+    image.file_name = file_name(image.path);
+    memcpy(image.build_id, s->build_id, sizeof image.build_id);
+    uint64_t a = (uint64_t)(uintptr_t)image.path ^ (uint64_t)s->timestamp << 32;
+    uint64_t b = s->size ^ hash_bytes(s->build_id, sizeof s->build_id);
+    s->image = map_get(known, a, b);
+    if (s->image && same_image(&image, eh_model_image(x->model, s->image)))
+        return 0;
+    if (model_add_image(x->model, &image, &s->image) < 0)
+        return -1;
+    return map_set(known, a, b, s->image);
+}
+
+static int add_place(struct images *x, size_t stay)
+{
+    const struct stay *s = &x->stays[stay];
+    struct place *last = x->place_count ? &x->places[x->place_count - 1] : NULL;
+    if (last && last->space == s->space && last->base == s->base) {
+        last->count++;
+        return 0;
+    }
+    if (ARRAY_RESERVE(x->places, x->place_room, x->place_count + 1) < 0)
+        return -1;
+    x->places[x->place_count++] = (struct place){s->space, s->base, stay, 1};
+    return 0;
+}
+
+int images_settle(struct images *x, struct eh_error *e)
+{
+    if (x->stay_count > 1)
+        qsort(x->stays + 1, x->stay_count - 1, sizeof *x->stays, compare_stays);
+    struct map known = {0};
+    int result = 0;
+    for (size_t i = 1; i < x->stay_count && !result; i++)
+        result = intern_image(x, &known, &x->stays[i]) < 0 || add_place(x, i) < 0 ? fail(e) : 0;
+    map_finish(&known);
+    map_finish(&x->latest);
+    return result;
+}
+
+/* Index behind the last place of `space` with a base at or below `address`. */
+static size_t places_below(const struct images *x, uint64_t space, uint64_t address)
+{
+    size_t low = 0, high = x->place_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct place *p = &x->places[middle];
+        if (p->space < space || (p->space == space && p->base <= address))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The stay at a place that covers `time`, or NULL. */
+static const struct stay *stay_at(const struct images *x, const struct place *p, int64_t time)
+{
+    size_t low = 0, high = p->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (x->stays[p->first + middle].from <= time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (!low)
+        return NULL;
+    const struct stay *s = &x->stays[p->first + low - 1];
+    return time < s->to ? s : NULL;
+}
+
+static const struct stay *find_stay(const struct images *x, struct image_space space, int64_t time,
+                                    uint64_t address)
+{
+    uint64_t key = space_key(space);
+    size_t i = places_below(x, key, address);
+    for (int steps = 0; i-- > 0 && steps < OVERLAP_STEPS; steps++) {
+        const struct place *p = &x->places[i];
+        if (p->space != key)
+            return NULL;
+        const struct stay *s = stay_at(x, p, time);
+        if (s && address - s->base < s->size)
+            return s;
+    }
+    return NULL;
+}
+
+struct eh_frame images_frame(const struct images *x, uint32_t process, uint32_t boot, int64_t time,
+                             uint64_t address, bool kernel_address)
+{
+    const struct stay *s = find_stay(x, (struct image_space){false, process}, time, address);
+    if (!s && kernel_address)
+        s = find_stay(x, (struct image_space){true, boot}, time, address);
+    if (!s)
+        return (struct eh_frame){.address = address};
+    return (struct eh_frame){address, address - s->base, s->image};
+}

@@ -1,0 +1,402 @@
+#include "track/join.h"
+
+#include "base/array.h"
+#include "base/hash.h"
+#include "base/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Events that a stack record looks at before it gives up: so many share a time and a thread only in
+ * hostile traces. */
+#define CANDIDATES 256
+
+#define BUCKETS     (LIMIT_PENDING_EVENTS * 2)
+#define CACHE_SLOTS 16384u
+
+enum part { PART_KERNEL = 1, PART_USER = 2 };
+
+struct pending {
+    struct eh_event row;
+    struct join_origin origin;
+    uint32_t next;  /* in its bucket: position + 1, 0 at the end */
+    uint32_t parts; /* enum part */
+    uint32_t kernel, user; /* drafts; a whole stack is in `user` with both parts set */
+    uint32_t image_epoch;
+    uint32_t named_process, named_tid; /* by stack records with its raw time */
+    bool named, ambiguous;
+};
+
+/* Events with the same (raw time, thread): a queue, oldest first. */
+struct bucket {
+    uint32_t first, last; /* position + 1 */
+};
+
+/* A stack seen lately, as addresses of a process, and its draft: spares looking up its images. */
+struct seen {
+    uint64_t hash;
+    uint32_t process, image_epoch, draft;
+};
+
+struct join {
+    struct eh_model *model;
+    const struct images *images;
+    struct owners *owners;
+    struct pending *ring; /* LIMIT_PENDING_EVENTS */
+    uint32_t oldest, count;
+    struct bucket *buckets;
+    struct seen *seen;
+    uint32_t *image_epochs; /* by process instance */
+    size_t image_epoch_room;
+    uint32_t kernel_epoch;
+    uint64_t addresses[LIMIT_STACK_FRAMES];
+    uint32_t frame_ids[2 * LIMIT_STACK_FRAMES];
+};
+
+struct join *join_create(struct eh_model *model, const struct images *images,
+                         struct owners *owners)
+{
+    struct join *j = calloc(1, sizeof *j);
+    if (!j)
+        return NULL;
+    j->model = model;
+    j->images = images;
+    j->owners = owners;
+    j->ring = malloc(LIMIT_PENDING_EVENTS * sizeof *j->ring);
+    j->buckets = calloc(BUCKETS, sizeof *j->buckets);
+    j->seen = calloc(CACHE_SLOTS, sizeof *j->seen);
+    if (!j->ring || !j->buckets || !j->seen) {
+        join_destroy(j);
+        return NULL;
+    }
+    return j;
+}
+
+void join_destroy(struct join *j)
+{
+    if (!j)
+        return;
+    free(j->ring);
+    free(j->buckets);
+    free(j->seen);
+    free(j->image_epochs);
+    free(j);
+}
+
+static int out_of_memory(struct eh_error *e)
+{
+    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET,
+                   "out of memory for stacks, or more than %u of them", (unsigned)LIMIT_STACKS);
+}
+
+bool join_has_room(const struct join *j)
+{
+    return j->count < LIMIT_PENDING_EVENTS;
+}
+
+static struct bucket *bucket_of(const struct join *j, int64_t raw, uint32_t tid)
+{
+    return &j->buckets[hash_u64((uint64_t)raw ^ hash_u64(tid)) % BUCKETS];
+}
+
+/* Under which thread an event waits: a record that names nobody waits under no thread. */
+static uint32_t waiting_tid(const struct pending *p)
+{
+    return p->origin.process_id == REC_NO_ID ? REC_NO_ID : p->row.thread_id;
+}
+
+static uint32_t image_epoch(const struct join *j, uint32_t process)
+{
+    return j->kernel_epoch + (process < j->image_epoch_room ? j->image_epochs[process] : 0);
+}
+
+void join_images_changed(struct join *j, uint32_t process)
+{
+    size_t before = j->image_epoch_room;
+    if (!process) {
+        j->kernel_epoch++;
+    } else if (ARRAY_RESERVE(j->image_epochs, j->image_epoch_room, process + 1u) == 0) {
+        memset(j->image_epochs + before, 0, (j->image_epoch_room - before) * sizeof(uint32_t));
+        j->image_epochs[process]++;
+    } else {
+        j->kernel_epoch++; /* for all, then */
+    }
+}
+
+void join_put(struct join *j, const struct eh_event *row, const struct join_origin *o)
+{
+    uint32_t at = (j->oldest + j->count++) % LIMIT_PENDING_EVENTS;
+    struct pending *p = &j->ring[at];
+    *p = (struct pending){
+        .row = *row,
+        .origin = *o,
+        .image_epoch = image_epoch(j, row->process),
+    };
+    if (row->kind >= EH_HEAP_KINDS)
+        return;
+    struct bucket *b = bucket_of(j, row->raw_time, waiting_tid(p));
+    if (b->last)
+        j->ring[b->last - 1].next = at + 1;
+    else
+        b->first = at + 1;
+    b->last = at + 1;
+}
+
+static uint64_t hash_addresses(const uint64_t *addresses, uint32_t count, uint32_t process)
+{
+    uint64_t h = process;
+    for (uint32_t i = 0; i < count; i++)
+        h = (h ^ addresses[i]) * UINT64_C(0x9E3779B97F4A7C15) ^ h >> 29;
+    return hash_u64(h);
+}
+
+/* Whether a draft's frames have just these addresses. */
+static bool has_addresses(const struct join *j, uint32_t draft, const uint64_t *addresses,
+                          uint32_t count)
+{
+    struct eh_stack s = model_draft(j->model, draft);
+    if (s.depth != count)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (eh_model_frame(j->model, s.frames[i])->address != addresses[i])
+            return false;
+    return true;
+}
+
+static int resolve(struct join *j, const struct pending *p, uint32_t process,
+                   const uint64_t *addresses, uint32_t count, unsigned pointer_size,
+                   uint32_t *ret_draft)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct eh_frame f =
+            images_frame(j->images, process, p->origin.boot, p->origin.time, addresses[i],
+                         is_kernel_address(addresses[i], pointer_size));
+        if (model_intern_frame(j->model, &f, &j->frame_ids[i]) < 0)
+            return -1;
+    }
+    return model_draft_stack(j->model, process, j->frame_ids, count, ret_draft);
+}
+
+/* The draft for addresses as seen by a pending event. */
+static int draft_for(struct join *j, const struct pending *p, uint32_t process,
+                     const struct raw_frames *frames, uint32_t *ret_draft)
+{
+    for (uint32_t i = 0; i < frames->count; i++)
+        j->addresses[i] = raw_frame(frames, i);
+    uint64_t hash = hash_addresses(j->addresses, frames->count, process);
+    struct seen *s = &j->seen[hash % CACHE_SLOTS];
+    if (s->draft && s->hash == hash && s->process == process && s->image_epoch == p->image_epoch &&
+        has_addresses(j, s->draft, j->addresses, frames->count)) {
+        *ret_draft = s->draft;
+        return 0;
+    }
+    if (resolve(j, p, process, j->addresses, frames->count, frames->pointer_size, ret_draft) < 0)
+        return -1;
+    *s = (struct seen){hash, process, p->image_epoch, *ret_draft};
+    return 0;
+}
+
+/* Kernel frames come first; a stack is one part when all its addresses are of one kind. */
+static uint32_t parts_of(const struct raw_frames *f)
+{
+    uint32_t parts = 0;
+    for (uint32_t i = 0; i < f->count; i++)
+        parts |= is_kernel_address(raw_frame(f, i), f->pointer_size) ? PART_KERNEL : PART_USER;
+    return parts;
+}
+
+static void set_part(struct pending *p, uint32_t parts, uint32_t draft)
+{
+    p->parts |= parts;
+    if (parts == PART_KERNEL)
+        p->kernel = draft;
+    else
+        p->user = draft;
+}
+
+static bool has_part(const struct pending *p, uint32_t parts, uint32_t draft)
+{
+    return draft && (parts == PART_KERNEL ? p->kernel : p->user) == draft;
+}
+
+int join_own_stack(struct join *j, const struct raw_frames *frames, struct eh_error *e)
+{
+    struct pending *p = &j->ring[(j->oldest + j->count - 1) % LIMIT_PENDING_EVENTS];
+    uint32_t draft;
+    if (!frames->count)
+        return 0;
+    if (draft_for(j, p, p->row.process, frames, &draft) < 0)
+        return out_of_memory(e);
+    set_part(p, PART_KERNEL | PART_USER, draft);
+    return 0;
+}
+
+/* A search for the event of a stack part. */
+struct search {
+    const struct stack_record *stack;
+    const struct raw_frames *frames;
+    const struct join_origin *origin;
+    uint32_t parts;
+    uint32_t tid;           /* to look under */
+    struct pending *taken;  /* the event the part goes to */
+    struct pending *repeat; /* an event that has just this part */
+};
+
+static bool is_candidate(const struct search *s, const struct pending *p)
+{
+    if (p->row.raw_time != s->stack->event_raw || p->origin.boot != s->origin->boot ||
+        waiting_tid(p) != s->tid)
+        return false;
+    return s->tid == REC_NO_ID || p->origin.process_id == s->stack->pid;
+}
+
+/* The process whose images a candidate's stack lies in. */
+static int owner_of(struct join *j, const struct search *s, const struct pending *p,
+                    uint32_t *ret_process, struct eh_error *e)
+{
+    if (p->origin.process_id != REC_NO_ID) {
+        *ret_process = p->row.process;
+        return 0;
+    }
+    return owners_process(j->owners, s->origin->boot, s->stack->pid, ret_process, e);
+}
+
+/* Walks the events that wait under s->tid: the first of the record's own stream that lacks the
+ * part takes it, else the first of any stream. A part that an event has already is a repeat. */
+static int find_event(struct join *j, struct search *s, struct eh_error *e)
+{
+    struct bucket *b = bucket_of(j, s->stack->event_raw, s->tid);
+    struct pending *elsewhere = NULL;
+    uint32_t at = b->first;
+    for (int n = 0; at && n < CANDIDATES && !s->taken; n++, at = j->ring[at - 1].next) {
+        struct pending *p = &j->ring[at - 1];
+        if (!is_candidate(s, p))
+            continue;
+        if (p->parts & s->parts) {
+            uint32_t process, draft;
+            if (owner_of(j, s, p, &process, e) < 0)
+                return -1;
+            if (draft_for(j, p, process, s->frames, &draft) < 0)
+                return out_of_memory(e);
+            if (has_part(p, s->parts, draft))
+                s->repeat = p;
+        } else if (p->origin.stream == s->origin->stream) {
+            s->taken = p;
+        } else if (!elsewhere) {
+            elsewhere = p;
+        }
+    }
+    if (!s->taken)
+        s->taken = elsewhere;
+    return 0;
+}
+
+/* Records that name nobody learn their owner from a stack record with their time, if only one
+ * owner is named. */
+static int name_owners(struct join *j, const struct search *s, struct eh_error *e)
+{
+    struct bucket *b = bucket_of(j, s->stack->event_raw, REC_NO_ID);
+    uint32_t at = b->first, process;
+    for (int n = 0; at && n < CANDIDATES; n++, at = j->ring[at - 1].next) {
+        struct pending *p = &j->ring[at - 1];
+        if (p->origin.process_id != REC_NO_ID || p->row.raw_time != s->stack->event_raw ||
+            p->origin.boot != s->origin->boot)
+            continue;
+        if (owners_process(j->owners, s->origin->boot, s->stack->pid, &process, e) < 0)
+            return -1;
+        if (p->named && (p->named_process != process || p->named_tid != s->stack->tid))
+            p->ambiguous = true;
+        p->named = true;
+        p->named_process = process;
+        p->named_tid = s->stack->tid;
+    }
+    return 0;
+}
+
+static int give_part(struct join *j, const struct search *s, struct eh_error *e)
+{
+    uint32_t process, draft;
+    if (owner_of(j, s, s->taken, &process, e) < 0)
+        return -1;
+    if (draft_for(j, s->taken, process, s->frames, &draft) < 0)
+        return out_of_memory(e);
+    set_part(s->taken, s->parts, draft);
+    return 1;
+}
+
+int join_stack(struct join *j, const struct stack_record *s, const struct raw_frames *frames,
+               const struct join_origin *o, struct eh_error *e)
+{
+    struct search search = {
+        .stack = s, .frames = frames, .origin = o, .parts = parts_of(frames), .tid = s->tid};
+    if (!search.parts)
+        return 0;
+    if (name_owners(j, &search, e) < 0 || find_event(j, &search, e) < 0)
+        return -1;
+    if (!search.taken && !search.repeat) {
+        search.tid = REC_NO_ID;
+        if (find_event(j, &search, e) < 0)
+            return -1;
+    }
+    if (search.taken)
+        return give_part(j, &search, e);
+    return search.repeat != NULL;
+}
+
+/* The oldest event leaves its bucket: as the oldest of all it is its bucket's first. */
+static void leave_bucket(struct join *j, const struct pending *p)
+{
+    if (p->row.kind >= EH_HEAP_KINDS)
+        return;
+    struct bucket *b = bucket_of(j, p->row.raw_time, waiting_tid(p));
+    b->first = p->next;
+    if (!b->first)
+        b->last = 0;
+}
+
+/* Both parts as one draft: kernel frames first. */
+static int join_parts(struct join *j, const struct pending *p, uint32_t *ret_draft)
+{
+    struct eh_stack kernel = model_draft(j->model, p->kernel);
+    struct eh_stack user = model_draft(j->model, p->user);
+    memcpy(j->frame_ids, kernel.frames, kernel.depth * sizeof *kernel.frames);
+    memcpy(j->frame_ids + kernel.depth, user.frames, user.depth * sizeof *user.frames);
+    return model_draft_stack(j->model, user.process, j->frame_ids, kernel.depth + user.depth,
+                             ret_draft);
+}
+
+static int set_stack(struct join *j, const struct pending *p, struct eh_event *row)
+{
+    uint32_t draft = p->kernel ? p->kernel : p->user;
+    if (p->kernel && p->user && join_parts(j, p, &draft) < 0)
+        return -1;
+    return draft ? model_publish_stack(j->model, draft, &row->stack) : 0;
+}
+
+static int settle(struct join *j, struct pending *p, struct eh_event *row, struct eh_error *e)
+{
+    *row = p->row;
+    if (p->named && !p->ambiguous) {
+        row->process = p->named_process;
+        row->thread_id = p->named_tid;
+        if (owners_thread(j->owners, row->process, row->thread_id, &row->thread, e) < 0)
+            return -1;
+    }
+    if (!p->ambiguous && set_stack(j, p, row) < 0)
+        return out_of_memory(e);
+    return 1;
+}
+
+int join_take(struct join *j, int64_t now_ns, bool all, struct eh_event *row, struct eh_error *e)
+{
+    if (!j->count)
+        return 0;
+    struct pending *p = &j->ring[j->oldest];
+    bool due = all || !join_has_room(j) || now_ns - p->row.time_ns > PENDING_WINDOW_NS;
+    if (!due)
+        return 0;
+    leave_bucket(j, p);
+    j->oldest = (j->oldest + 1) % LIMIT_PENDING_EVENTS;
+    j->count--;
+    return settle(j, p, row, e);
+}

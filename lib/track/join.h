@@ -1,0 +1,52 @@
+/* Stacks joined to heap events. Contract 2 "Stacks" and 5, heap-events C.6.3.
+ *
+ * A stack record comes after its event, in pieces, perhaps on another processor. Events wait in a
+ * window until the trace has moved on far enough; then they leave in the order in which they came.
+ * What matches is decided by equal raw time, thread and process, never by nearness. */
+#ifndef ETLHEAP_TRACK_JOIN_H
+#define ETLHEAP_TRACK_JOIN_H
+
+#include "base/error.h"
+#include "decode/stack.h"
+#include "model/build.h"
+#include "model/event.h"
+#include "track/images.h"
+#include "track/owners.h"
+
+struct join;
+
+/* NULL without memory. Everything is borrowed. */
+struct join *join_create(struct eh_model *model, const struct images *images,
+                         struct owners *owners);
+void join_destroy(struct join *j); /* accepts NULL */
+
+/* What an event brings that its row does not hold. */
+struct join_origin {
+    uint32_t boot;
+    uint32_t stream;     /* index of its stream: its own stacks are preferred */
+    uint32_t process_id; /* REC_NO_ID when its header names nobody: a stack may */
+    int64_t time;        /* merge key */
+};
+
+/* Whether there is room for another event: otherwise join_take() first. */
+bool join_has_room(const struct join *j);
+
+/* Puts an event into the window, or a row of another kind (process end) that must keep its place. */
+void join_put(struct join *j, const struct eh_event *row, const struct join_origin *o);
+
+/* Gives the event put last its whole stack (EVENT_HEADER records carry it along). 0, or -1. */
+int join_own_stack(struct join *j, const struct raw_frames *frames, struct eh_error *e);
+
+/* Takes in part of a stack: 1 when it has an event or repeats one that has, 0 when no event waits
+ * for it, -1 with `e` filled. */
+int join_stack(struct join *j, const struct stack_record *s, const struct raw_frames *frames,
+               const struct join_origin *o, struct eh_error *e);
+
+/* The oldest event, when its time is PENDING_WINDOW_NS before `now_ns`, the window is full, or
+ * `all`: sets *row with its owner and stack id. 1, 0 when none is due, -1 with `e` filled. */
+int join_take(struct join *j, int64_t now_ns, bool all, struct eh_event *row, struct eh_error *e);
+
+/* An image of this process (0: of the kernel) came or went: later stacks may mean other modules. */
+void join_images_changed(struct join *j, uint32_t process);
+
+#endif

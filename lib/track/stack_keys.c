@@ -1,0 +1,82 @@
+#include "track/stack_keys.h"
+
+#include "base/array.h"
+#include "base/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void stack_keys_finish(struct stack_keys *k)
+{
+    map_finish(&k->heads);
+    map_finish(&k->current);
+    free(k->definitions);
+    free(k->bytes);
+    *k = (struct stack_keys){0};
+}
+
+static uint64_t key_space(uint32_t session, bool kernel)
+{
+    return (uint64_t)session << 1 | kernel;
+}
+
+static int add_definition(struct stack_keys *k, int64_t time, const struct raw_frames *frames)
+{
+    size_t length = (size_t)frames->count * frames->pointer_size;
+    if (k->definition_count == 0)
+        k->definition_count = 1;
+    if (k->definition_count > LIMIT_STACKS || k->byte_count + length > LIMIT_KEY_BYTES ||
+        ARRAY_RESERVE(k->definitions, k->definition_room, k->definition_count + 1) < 0 ||
+        ARRAY_RESERVE(k->bytes, k->byte_room, k->byte_count + length) < 0)
+        return -1;
+    k->definitions[k->definition_count++] = (struct definition){
+        .time = time,
+        .first = k->byte_count,
+        .count = frames->count,
+        .pointer_size = frames->pointer_size,
+    };
+    memcpy(k->bytes + k->byte_count, frames->bytes, length);
+    k->byte_count += length;
+    return 0;
+}
+
+int stack_keys_define(struct stack_keys *k, uint32_t session, int64_t time, uint64_t key,
+                      const struct raw_frames *frames, struct eh_error *e)
+{
+    uint64_t outermost = raw_frame(frames, frames->count - 1);
+    uint64_t space = key_space(session, is_kernel_address(outermost, frames->pointer_size));
+    if (add_definition(k, time, frames) < 0)
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for stack keys");
+    uint32_t id = (uint32_t)(k->definition_count - 1);
+    uint32_t before = map_get(&k->current, space, key);
+    if (before)
+        k->definitions[before].next = id;
+    else if (map_set(&k->heads, space, key, id) < 0)
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for stack keys");
+    if (map_set(&k->current, space, key, id) < 0)
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for stack keys");
+    return 0;
+}
+
+void stack_keys_restart(struct stack_keys *k)
+{
+    map_finish(&k->current);
+    k->current = k->heads;
+    k->heads = (struct map){0};
+}
+
+bool stack_keys_find(struct stack_keys *k, uint32_t session, bool kernel, int64_t time,
+                     uint64_t key, struct raw_frames *ret_frames)
+{
+    uint64_t space = key_space(session, kernel);
+    uint32_t id = map_get(&k->current, space, key), found = id;
+    while (found && k->definitions[found].time < time)
+        found = k->definitions[found].next;
+    if (!found)
+        return false;
+    if (found != id)
+        map_set(&k->current, space, key, found); /* the key is there: no memory is needed */
+    const struct definition *d = &k->definitions[found];
+    *ret_frames = (struct raw_frames){k->bytes + d->first, d->count, d->pointer_size};
+    return true;
+}
