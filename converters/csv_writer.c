@@ -628,7 +628,7 @@ const struct writer csv_writer = {
     .examples = "  etl2csv heap.etl                          writes heap.csv\n"
                 "  etl2csv heap.etl kernel.etl -o all.csv    with the process names of kernel.etl\n"
                 "  etl2csv --columns time_ns,event,size_bytes -c heap.etl | head\n"
-                "  zstd -dc heap.etl.zst | etl2csv - | sqlite3 heap.db '.import --csv /dev/stdin h'\n",
+                "  etl2csv - < heap.etl | sqlite3 heap.db '.import --csv /dev/stdin heap'\n",
     .suffix = ".csv",
     .state_size = sizeof(struct csv),
     .options = options,

@@ -13,8 +13,8 @@ void progress_init(struct progress *p, bool wanted)
     int64_t now = platform_clock_ns();
     *p = (struct progress){
         .wanted = wanted && platform_is_terminal(PLATFORM_STDERR),
-        .start_ns = now,
         .shown_ns = now,
+        .pace_ns = now,
     };
 }
 
@@ -37,12 +37,12 @@ static void draw(struct progress *p, uint64_t done, uint64_t total, double secon
         n = snprintf(line, sizeof line, "%3.0f %%, %.0f of %.0f MB",
                      100.0 * (double)done / (double)total, (double)done / mega,
                      (double)total / mega);
-    if (p->rows)
+    if (p->rows > p->pace_rows)
         n += snprintf(line + n, sizeof line - (size_t)n, ", %.2f M events/s",
-                      (double)p->rows / mega / seconds);
-    if (total && done && done < total)
+                      (double)(p->rows - p->pace_rows) / mega / seconds);
+    if (done > p->pace_done && done < total)
         put_time_left(line + n, (int)sizeof line - n,
-                      seconds / (double)done * (double)(total - done));
+                      seconds / (double)(done - p->pace_done) * (double)(total - done));
     fprintf(stderr, "\r\033[K%s", line);
     fflush(stderr);
     p->shown = true;
@@ -56,7 +56,12 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total)
     if (now - p->shown_ns < INTERVAL_NS)
         return;
     p->shown_ns = now;
-    draw(p, done, total, (double)(now - p->start_ns) / 1e9);
+    draw(p, done, total, (double)(now - p->pace_ns) / 1e9);
+    if (p->rows && !p->pace_rows) {
+        p->pace_ns = now;
+        p->pace_done = done;
+        p->pace_rows = p->rows;
+    }
 }
 
 void progress_erase(struct progress *p)

@@ -8,8 +8,11 @@
 struct progress {
     bool wanted;
     bool shown; /* the line stands on the screen */
-    int64_t start_ns, shown_ns;
+    int64_t shown_ns;
     uint64_t rows; /* converted so far, kept up to date by the driver */
+    /* Where the pace is measured from: the start, then the first rows, which are slower. */
+    int64_t pace_ns;
+    uint64_t pace_done, pace_rows;
 };
 
 /* `wanted` false, or no terminal: all of the rest does nothing. */

@@ -1,5 +1,6 @@
 /* The text kit: numbers and names into reserved sink space. Every put_ function writes at `at`,
- * returns the place after the last byte, and writes at most the number of bytes its comment says. */
+ * returns the place after the last byte, and writes at most the number of bytes its comment
+ * says. */
 #ifndef ETLHEAP_CONVERTERS_TEXT_H
 #define ETLHEAP_CONVERTERS_TEXT_H
 

@@ -13,7 +13,7 @@
 #define ROWS       20000
 #define PROCESSES  6 /* with process 0 */
 #define STACKS     4 /* with stack 0 */
-#define LONG_NAME  "a name that is longer than what the writer's caches hold, so it goes the long way"
+#define LONG_NAME  "a name that is longer than what the writer's caches hold, so it is not copied"
 #define START_NS   INT64_C(1785488575000000000)
 
 static struct eh_model *model;
