@@ -24,7 +24,7 @@ struct buffer_plan {
     enum pack_form pack;
     bool has_stored;
     uint64_t stored; /* bytes in the file */
-    struct bytes fill; /* pattern behind the records, borrowed by value, empty: 0xFF */
+    struct bytes fill; /* pattern behind the records; empty: 0xFF */
     bool has[HEAD_FIELDS]; /* header fields with a value of their own */
     uint64_t value[HEAD_FIELDS];
 };

@@ -16,7 +16,7 @@ struct case_layout {
     const char *guid;   /* of class records, else NULL: that of the hook's group */
     /* "name:type" or "name:type=default" with blanks between. Types: 1 2 4 8 little-endian numbers,
      * P pointer, T raw time, A text in bytes, W text in UTF-16, w the same if given, S SID, G GUID,
-     * L list of pointers, H bytes. A default is a number or @name for the value of another field. */
+     * L list of pointers, H bytes. A default is a number, or @name: another field's value. */
     const char *fields;
 };
 

@@ -362,7 +362,8 @@ static bool parse_iso(const char *text, int64_t *ret_filetime)
     if (*text || year < 1601 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
         minute > 59 || second > 60)
         return false;
-    int64_t seconds = days_since_1601(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    int64_t seconds = hour * 3600 + minute * 60 + second;
+    seconds += days_since_1601(year, month, day) * 86400;
     *ret_filetime = seconds * 10000000 + fraction;
     return true;
 }

@@ -46,7 +46,8 @@ struct etl_writer *etl_writer_continue(FILE *stream, const struct etl_session *s
                                        int64_t sequence);
 
 /* `size` bytes of zeroed space for one record (header and payload, unpadded) in processor `cpu`'s
- * buffer, at most 65535 and at most the buffer's room. NULL when memory ran out. Valid until the next call. */
+ * buffer, at most 65535. Valid until the next call. NULL when memory ran out or when the record is
+ * larger than an empty buffer. */
 uint8_t *etl_writer_record(struct etl_writer *w, unsigned cpu, size_t size);
 
 /* Record headers: reserve a record, fill in its header, return the payload's place.

@@ -35,7 +35,8 @@ static int print_help(void)
          "\n"
          "Examples:\n"
          "  etlgen case tests/cases/basic.txt -o basic.etl\n"
-         "  etlgen case broken.txt | etlinfo -");
+         "  etlgen case tests/cases/damaged.txt | etl2csv - -o damaged.csv\n"
+         "  etlgen graft kernel.etl.zst -o grafted.etl");
     return GEN_OK;
 }
 

@@ -258,7 +258,7 @@ static int print_help(void)
     puts("Usage: etlgen case FILE.txt [-o FILE.etl]\n"
          "\n"
          "Compiles a text into a trace; '-' is standard input. One line, one thing: a word and\n"
-         "key=value fields, # begins a comment. All fields have defaults. CASE.md has the details.\n"
+         "key=value fields, # begins a comment. All fields have defaults. CASE.md tells more.\n"
          "\n"
          "  session ptr=8 cpus=2 clock=qpc raw0=1000 start=2024-01-01T10:00:00\n"
          "  set pid=100 tid=200 cpu=0 heap=0x10000      defaults for the lines below\n"

@@ -237,7 +237,7 @@ static bool is_user_image(const struct graft_process *p, const struct image_fact
     return i->size > 0x2000 && i->size < limit && i->base >= 0x10000 && i->base < limit - i->size;
 }
 
-/* Whether all records of one image (same process, same base) say that it is there from `from` on. */
+/* Whether the records of one image (same process, same base) say that it is there all the time. */
 static bool stays_loaded(const struct image_fact *image, size_t records, int64_t from, int64_t to)
 {
     for (size_t i = 0; i < records; i++) {
