@@ -155,9 +155,9 @@ static int advance(struct eh_reader *r, uint32_t i, bool queued, struct eh_error
 static int start_second_pass(struct eh_reader *r, struct eh_error *e)
 {
     if (r->info.has_stacks) {
-        r->join = join_create(r->model, r->images, r->owners);
         r->times = calloc(1, sizeof *r->times);
-        if (!r->join || !r->times)
+        r->join = r->times ? join_create(r->model, r->images, r->owners, r->times) : NULL;
+        if (!r->join)
             return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     }
     owners_restart(r->owners);
@@ -360,7 +360,8 @@ static int give_event(struct eh_reader *r, const struct etl_stream *s, struct eh
     if (!r->join)
         return finish_event(r, e);
     struct join_origin origin = origin_of(r, s);
-    join_put(r->join, row, &origin);
+    if (join_put(r->join, row, &origin, e) < 0)
+        return -1;
     if (row->kind < EH_HEAP_KINDS && stack_item_decode(&s->record, &frames))
         return join_own_stack(r->join, &frames, e);
     return 0;
@@ -416,18 +417,20 @@ static int take_stack(struct eh_reader *r, const struct etl_stream *s, enum rout
     struct stack_record stack;
     if (!stack_decode(&s->record, type, &stack))
         return 0;
+    struct join_origin origin = origin_of(r, s);
+    if (join_name_owner(r->join, &stack, &origin, e) < 0)
+        return -1;
     struct raw_frames frames = stack.frames;
     uint32_t session = (uint32_t)(s->clock - r->trace.clocks);
     if (route == ROUTE_STACK_KEY &&
         !stack_keys_find(&r->keys, session, stack.kernel, s->key, stack.key, &frames)) {
         r->stats.stacks_unmatched++;
-        return 0;
+        return join_keep(r->join, &stack, NULL, &origin, e);
     }
-    struct join_origin origin = origin_of(r, s);
     int found = join_stack(r->join, &stack, &frames, &origin, e);
     if (found == 0 && !recent_has(r->times, stack.event_raw, stack.tid) &&
         !recent_has(r->times, stack.event_raw, REC_NO_ID))
-        r->stats.stacks_unmatched++;
+        return join_keep(r->join, &stack, &frames, &origin, e);
     return found < 0 ? -1 : 0;
 }
 
@@ -545,6 +548,8 @@ static void end_trace(struct eh_reader *r)
 {
     const struct etl_counts *c = &r->trace.counts;
     track_end(&r->track);
+    if (r->join)
+        r->stats.stacks_unmatched += join_unmatched(r->join, true);
     r->stats.events = c->events;
     r->stats.buffers_read = c->buffers_read;
     r->stats.buffers_damaged = c->buffers_damaged;

@@ -23,7 +23,8 @@ struct pending {
     uint32_t parts; /* enum part */
     uint32_t kernel, user; /* drafts; a whole stack is in `user` with both parts set */
     uint32_t image_epoch;
-    uint32_t named_process, named_tid; /* by stack records with its raw time */
+    uint32_t named_pid, named_tid; /* by stack records with its raw time */
+    uint32_t named_process;
     bool named, ambiguous;
 };
 
@@ -31,6 +32,17 @@ struct pending {
 struct bucket {
     uint32_t first, last; /* position + 1 */
 };
+
+/* A part of a stack whose event has not come, if it ever does. */
+struct orphan {
+    int64_t raw;
+    uint32_t boot, pid, tid, stream;
+    uint32_t parts, draft; /* 0: only its owner matters */
+    uint32_t next;         /* in its bucket: position + 1 */
+    bool settled;          /* it has its event, or was counted */
+};
+
+#define ORPHAN_BUCKETS LIMIT_PENDING_STACKS
 
 /* A stack seen lately, as addresses of a process, and its draft: spares looking up its images. */
 struct seen {
@@ -45,6 +57,11 @@ struct join {
     struct pending *ring; /* LIMIT_PENDING_EVENTS */
     uint32_t oldest, count;
     struct bucket *buckets;
+    struct orphan *orphans; /* a ring of LIMIT_PENDING_STACKS */
+    uint32_t oldest_orphan, orphan_count;
+    struct bucket *orphan_buckets; /* by raw time */
+    uint64_t unmatched;
+    struct recent *times;
     struct seen *seen;
     uint32_t *image_epochs; /* by process instance */
     size_t image_epoch_room;
@@ -54,7 +71,7 @@ struct join {
 };
 
 struct join *join_create(struct eh_model *model, const struct images *images,
-                         struct owners *owners)
+                         struct owners *owners, struct recent *times)
 {
     struct join *j = calloc(1, sizeof *j);
     if (!j)
@@ -62,10 +79,13 @@ struct join *join_create(struct eh_model *model, const struct images *images,
     j->model = model;
     j->images = images;
     j->owners = owners;
+    j->times = times;
+    j->orphans = malloc(LIMIT_PENDING_STACKS * sizeof *j->orphans);
+    j->orphan_buckets = calloc(ORPHAN_BUCKETS, sizeof *j->orphan_buckets);
     j->ring = malloc(LIMIT_PENDING_EVENTS * sizeof *j->ring);
     j->buckets = calloc(BUCKETS, sizeof *j->buckets);
     j->seen = calloc(CACHE_SLOTS, sizeof *j->seen);
-    if (!j->ring || !j->buckets || !j->seen) {
+    if (!j->ring || !j->buckets || !j->seen || !j->orphans || !j->orphan_buckets) {
         join_destroy(j);
         return NULL;
     }
@@ -78,6 +98,8 @@ void join_destroy(struct join *j)
         return;
     free(j->ring);
     free(j->buckets);
+    free(j->orphans);
+    free(j->orphan_buckets);
     free(j->seen);
     free(j->image_epochs);
     free(j);
@@ -121,25 +143,6 @@ void join_images_changed(struct join *j, uint32_t process)
     } else {
         j->kernel_epoch++; /* for all, then */
     }
-}
-
-void join_put(struct join *j, const struct eh_event *row, const struct join_origin *o)
-{
-    uint32_t at = (j->oldest + j->count++) % LIMIT_PENDING_EVENTS;
-    struct pending *p = &j->ring[at];
-    *p = (struct pending){
-        .row = *row,
-        .origin = *o,
-        .image_epoch = image_epoch(j, row->process),
-    };
-    if (row->kind >= EH_HEAP_KINDS)
-        return;
-    struct bucket *b = bucket_of(j, row->raw_time, waiting_tid(p));
-    if (b->last)
-        j->ring[b->last - 1].next = at + 1;
-    else
-        b->first = at + 1;
-    b->last = at + 1;
 }
 
 static uint64_t hash_addresses(const uint64_t *addresses, uint32_t count, uint32_t process)
@@ -291,24 +294,30 @@ static int find_event(struct join *j, struct search *s, struct eh_error *e)
     return 0;
 }
 
-/* Records that name nobody learn their owner from a stack record with their time, if only one
- * owner is named. */
-static int name_owners(struct join *j, const struct search *s, struct eh_error *e)
+/* A record that names nobody learns its owner from stack records with its time, if they name one. */
+static int name_owner(struct join *j, struct pending *p, uint32_t boot, uint32_t pid, uint32_t tid,
+                      struct eh_error *e)
 {
-    struct bucket *b = bucket_of(j, s->stack->event_raw, REC_NO_ID);
-    uint32_t at = b->first, process;
+    if (p->named) {
+        p->ambiguous |= p->named_pid != pid || p->named_tid != tid;
+        return 0;
+    }
+    p->named = true;
+    p->named_pid = pid;
+    p->named_tid = tid;
+    return owners_process(j->owners, boot, pid, &p->named_process, e);
+}
+
+int join_name_owner(struct join *j, const struct stack_record *s, const struct join_origin *o,
+                    struct eh_error *e)
+{
+    struct bucket *b = bucket_of(j, s->event_raw, REC_NO_ID);
+    uint32_t at = b->first;
     for (int n = 0; at && n < CANDIDATES; n++, at = j->ring[at - 1].next) {
         struct pending *p = &j->ring[at - 1];
-        if (p->origin.process_id != REC_NO_ID || p->row.raw_time != s->stack->event_raw ||
-            p->origin.boot != s->origin->boot)
-            continue;
-        if (owners_process(j->owners, s->origin->boot, s->stack->pid, &process, e) < 0)
+        if (p->origin.process_id == REC_NO_ID && p->row.raw_time == s->event_raw &&
+            p->origin.boot == o->boot && name_owner(j, p, o->boot, s->pid, s->tid, e) < 0)
             return -1;
-        if (p->named && (p->named_process != process || p->named_tid != s->stack->tid))
-            p->ambiguous = true;
-        p->named = true;
-        p->named_process = process;
-        p->named_tid = s->stack->tid;
     }
     return 0;
 }
@@ -331,7 +340,7 @@ int join_stack(struct join *j, const struct stack_record *s, const struct raw_fr
         .stack = s, .frames = frames, .origin = o, .parts = parts_of(frames), .tid = s->tid};
     if (!search.parts)
         return 0;
-    if (name_owners(j, &search, e) < 0 || find_event(j, &search, e) < 0)
+    if (find_event(j, &search, e) < 0)
         return -1;
     if (!search.taken && !search.repeat) {
         search.tid = REC_NO_ID;
@@ -341,6 +350,114 @@ int join_stack(struct join *j, const struct stack_record *s, const struct raw_fr
     if (search.taken)
         return give_part(j, &search, e);
     return search.repeat != NULL;
+}
+
+static struct bucket *orphan_bucket(const struct join *j, int64_t raw)
+{
+    return &j->orphan_buckets[hash_u64((uint64_t)raw) % ORPHAN_BUCKETS];
+}
+
+/* Gives up the orphan that has waited longest. */
+static void drop_orphan(struct join *j)
+{
+    struct orphan *o = &j->orphans[j->oldest_orphan];
+    struct bucket *b = orphan_bucket(j, o->raw);
+    b->first = o->next;
+    if (!b->first)
+        b->last = 0;
+    if (!o->settled && !recent_has(j->times, o->raw, o->tid) &&
+        !recent_has(j->times, o->raw, REC_NO_ID))
+        j->unmatched++;
+    j->oldest_orphan = (j->oldest_orphan + 1) % LIMIT_PENDING_STACKS;
+    j->orphan_count--;
+}
+
+int join_keep(struct join *j, const struct stack_record *s, const struct raw_frames *frames,
+              const struct join_origin *o, struct eh_error *e)
+{
+    struct pending as_if = {.origin = *o};
+    uint32_t process, draft = 0;
+    if (owners_process(j->owners, o->boot, s->pid, &process, e) < 0)
+        return -1;
+    as_if.image_epoch = image_epoch(j, process);
+    if (frames && frames->count && draft_for(j, &as_if, process, frames, &draft) < 0)
+        return out_of_memory(e);
+    if (j->orphan_count == LIMIT_PENDING_STACKS)
+        drop_orphan(j);
+    uint32_t at = (j->oldest_orphan + j->orphan_count++) % LIMIT_PENDING_STACKS;
+    j->orphans[at] = (struct orphan){
+        .raw = s->event_raw,
+        .boot = o->boot,
+        .pid = s->pid,
+        .tid = s->tid,
+        .stream = o->stream,
+        .parts = frames ? parts_of(frames) : 0,
+        .draft = draft,
+        .settled = !frames,
+    };
+    struct bucket *b = orphan_bucket(j, s->event_raw);
+    if (b->last)
+        j->orphans[b->last - 1].next = at + 1;
+    else
+        b->first = at + 1;
+    b->last = at + 1;
+    return 0;
+}
+
+uint64_t join_unmatched(struct join *j, bool all)
+{
+    while (all && j->orphan_count)
+        drop_orphan(j);
+    return j->unmatched;
+}
+
+static void adopt_part(struct pending *p, struct orphan *o)
+{
+    if (!o->draft || o->settled)
+        return;
+    if (!(p->parts & o->parts))
+        set_part(p, o->parts, o->draft);
+    else if (!has_part(p, o->parts, o->draft))
+        return;
+    o->settled = true;
+}
+
+/* Stacks that came before their event. */
+static int adopt(struct join *j, struct pending *p, struct eh_error *e)
+{
+    uint32_t at = orphan_bucket(j, p->row.raw_time)->first;
+    for (int n = 0; at && n < CANDIDATES; n++, at = j->orphans[at - 1].next) {
+        struct orphan *o = &j->orphans[at - 1];
+        bool nobody = p->origin.process_id == REC_NO_ID;
+        if (o->raw != p->row.raw_time || o->boot != p->origin.boot ||
+            (!nobody && (o->pid != p->origin.process_id || o->tid != p->row.thread_id)))
+            continue;
+        if (nobody && name_owner(j, p, o->boot, o->pid, o->tid, e) < 0)
+            return -1;
+        adopt_part(p, o);
+    }
+    return 0;
+}
+
+int join_put(struct join *j, const struct eh_event *row, const struct join_origin *o,
+             struct eh_error *e)
+{
+    uint32_t at = (j->oldest + j->count++) % LIMIT_PENDING_EVENTS;
+    struct pending *p = &j->ring[at];
+    *p = (struct pending){
+        .row = *row,
+        .origin = *o,
+        .image_epoch = image_epoch(j, row->process),
+    };
+    if (row->kind >= EH_HEAP_KINDS)
+        return 0;
+    struct bucket *b = bucket_of(j, row->raw_time, waiting_tid(p));
+    if (b->last)
+        j->ring[b->last - 1].next = at + 1;
+    else
+        b->first = at + 1;
+    b->last = at + 1;
+    return j->orphan_count ? adopt(j, p, e) : 0;
 }
 
 /* The oldest event leaves its bucket: as the oldest of all it is its bucket's first. */

@@ -7,6 +7,7 @@
 #define ETLHEAP_TRACK_JOIN_H
 
 #include "base/error.h"
+#include "base/recent.h"
 #include "decode/stack.h"
 #include "model/build.h"
 #include "model/event.h"
@@ -15,9 +16,9 @@
 
 struct join;
 
-/* NULL without memory. Everything is borrowed. */
+/* NULL without memory. Everything is borrowed; `times` holds (raw time, thread) of the records seen. */
 struct join *join_create(struct eh_model *model, const struct images *images,
-                         struct owners *owners);
+                         struct owners *owners, struct recent *times);
 void join_destroy(struct join *j); /* accepts NULL */
 
 /* What an event brings that its row does not hold. */
@@ -31,16 +32,32 @@ struct join_origin {
 /* Whether there is room for another event: otherwise join_take() first. */
 bool join_has_room(const struct join *j);
 
-/* Puts an event into the window, or a row of another kind (process end) that must keep its place. */
-void join_put(struct join *j, const struct eh_event *row, const struct join_origin *o);
+/* Puts an event into the window, or a row of another kind (process end) that must keep its place.
+ * Stacks that came before it (clocks step back) are its own. 0, or -1 with `e` filled. */
+int join_put(struct join *j, const struct eh_event *row, const struct join_origin *o,
+             struct eh_error *e);
 
 /* Gives the event put last its whole stack (EVENT_HEADER records carry it along). 0, or -1. */
 int join_own_stack(struct join *j, const struct raw_frames *frames, struct eh_error *e);
+
+/* Tells whose the events at s->event_raw are whose headers name nobody: any stack record does, also
+ * a reference to a key that nobody defines. 0, or -1 with `e` filled. */
+int join_name_owner(struct join *j, const struct stack_record *s, const struct join_origin *o,
+                    struct eh_error *e);
 
 /* Takes in part of a stack: 1 when it has an event or repeats one that has, 0 when no event waits
  * for it, -1 with `e` filled. */
 int join_stack(struct join *j, const struct stack_record *s, const struct raw_frames *frames,
                const struct join_origin *o, struct eh_error *e);
+
+/* Keeps a part that join_stack() found no event for, in case the event still comes: 0, or -1. With
+ * frames NULL only the owner it names is kept, and it does not count as unmatched. */
+int join_keep(struct join *j, const struct stack_record *s, const struct raw_frames *frames,
+              const struct join_origin *o, struct eh_error *e);
+
+/* Parts that were kept and found no event, so far; `all` gives up those still waiting. A part whose
+ * time belongs to another record after all, by `times`, is not counted. */
+uint64_t join_unmatched(struct join *j, bool all);
 
 /* The oldest event, when its time is PENDING_WINDOW_NS before `now_ns`, the window is full, or
  * `all`: sets *row with its owner and stack id. 1, 0 when none is due, -1 with `e` filled. */
