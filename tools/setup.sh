@@ -72,11 +72,11 @@ need_packages() {
 
 # Configures a build folder, or reconfigures one that is there, and builds it.
 build_in() {
-    folder=$1
+    build=$1
     shift
-    if [ -f "$folder/build.ninja" ]; then
-        meson configure "$folder" "$@" >&2
+    if [ -f "$build/build.ninja" ]; then
+        meson configure "$build" "$@" >&2
     else
-        meson setup "$folder" "$@" >&2
-    fi && ninja -C "$folder" >&2
+        meson setup "$build" "$@" >&2
+    fi && ninja -C "$build" >&2
 }

@@ -20,7 +20,7 @@ import oracle  # noqa: E402
 LONG = os.environ.get('ETLHEAP_LONG') == '1'
 RANDOM_EVENTS = 1000000 if LONG else 100000
 ALL_COLUMNS = oracle.COLUMNS + ['time_utc', 'raw_time', 'process_live_bytes',
-                                'process_live_blocks']
+                                'process_live_blocks', 'stack']
 
 
 class Oracle(support.CliTestCase):
@@ -75,6 +75,10 @@ class Oracle(support.CliTestCase):
 
     def test_random_one_processor(self):
         self.check_generated('random', '--cpus', 1, '--seed', 2)
+
+    def test_random_stacks(self):
+        stats = self.check_generated('random', '--cpus', 4, '--seed', 4, '--stacks')
+        self.assertGreater(stats['stacks_attached'], 0)
 
     def test_bench_compressed(self):
         self.check_generated('bench', '--cpus', 8, '--live', 5000, '--seed', 3, '--compress')

@@ -45,11 +45,19 @@ class Piece:
             self.part = KERNEL if kernel else USER
 
 
-def assemble(pieces):
-    """Pieces of one (time, process, thread), in stream order, as [(frames, pieces used)]."""
+def assemble(pieces, wanted):
+    """Pieces of one (time, process, thread), in stream order, as [(frames, pieces used)].
+
+    Once a stack has been begun for each of the `wanted` events, a piece that repeats one of those
+    before it is dropped."""
     stacks = []
     held = None
+    taken = []
     for piece in pieces:
+        begun = len(stacks) + (held is not None)
+        if begun >= wanted and piece.frames in taken:
+            continue
+        taken.append(piece.frames)
         if held is not None and {held.part, piece.part} == {KERNEL, USER}:
             kernel, user = (held, piece) if held.part == KERNEL else (piece, held)
             stacks.append((kernel.frames + user.frames, [held, piece]))
@@ -242,22 +250,14 @@ class Stacks:
     def settle(self, pieces, rows, owners, place):
         """The n-th complete stack of a place goes to its n-th row."""
         self.unmatched += sum(piece.frames is None for piece in pieces)
-        stacks = assemble([piece for piece in pieces if piece.frames is not None])
+        stacks = assemble([piece for piece in pieces if piece.frames is not None], len(rows))
         belong = [o for o in owners
                   if (o[0] is None or o[0] == place[2]) and (o[1] is None or o[1] == place[3])]
-        given = set()
         for number, (frames, used) in enumerate(stacks):
             if number < len(rows):
                 rows[number].stack = frames
-                given.add(frames)
-            elif number >= len(belong) and frames not in given and not self.repeats(used, given):
-                self.unmatched += len(used) if not belong or rows else 0
-
-    @staticmethod
-    def repeats(used, given):
-        """A part of a stack that a row already has."""
-        return all(any(frames[:len(p.frames)] == p.frames or frames[-len(p.frames):] == p.frames
-                       for frames in given) for p in used)
+            elif number >= len(belong) and (rows or not belong):
+                self.unmatched += len(used)
 
     def intern(self, ids, row, replay):
         frames = tuple((a, replay.image_at(row, a)) for a in row.stack)
