@@ -41,8 +41,16 @@ static void write_pair(struct heap_counters *c, struct trace *t, const struct cu
     out_commit(t->out, at);
 }
 
-void heap_counters_add(struct heap_counters *c, struct trace *t, int64_t bucket_ns,
-                       const struct eh_event *row)
+static void write_exact_pair(struct heap_counters *c, struct trace *t)
+{
+    uint64_t step = sequence_step(&c->sequence, t, c->exact.time_ns);
+    char *at = out_reserve(t->out, PACKET_COUNTER_BYTES);
+    at = put_counter_pair(at, c->sequence.id, step, c->exact.bytes, c->exact.blocks);
+    out_commit(t->out, at);
+}
+
+static void add_to_curves(struct heap_counters *c, struct trace *t, int64_t bucket_ns,
+                          const struct eh_event *row)
 {
     struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
     size_t i = curve_add(&c->bytes, bucket_ns, row->time_ns, row->heap_live_bytes, bytes);
@@ -51,11 +59,32 @@ void heap_counters_add(struct heap_counters *c, struct trace *t, int64_t bucket_
         write_pair(c, t, bytes, i, blocks, k);
 }
 
+void heap_counters_add(struct heap_counters *c, struct trace *t, int64_t bucket_ns,
+                       const struct eh_event *row)
+{
+    if (bucket_ns != CURVE_EXACT) {
+        add_to_curves(c, t, bucket_ns, row);
+        return;
+    }
+    struct exact_point *e = &c->exact;
+    if (!e->held || row->time_ns > e->time_ns) {
+        if (e->held)
+            write_exact_pair(c, t);
+        e->time_ns = row->time_ns;
+        e->held = true;
+    }
+    e->bytes = row->heap_live_bytes;
+    e->blocks = row->heap_live_blocks;
+}
+
 void heap_counters_flush(struct heap_counters *c, struct trace *t)
 {
     struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
     size_t i = curve_flush(&c->bytes, bytes), k = curve_flush(&c->blocks, blocks);
     write_pair(c, t, bytes, i, blocks, k);
+    if (c->exact.held)
+        write_exact_pair(c, t);
+    c->exact.held = false;
 }
 
 static void write_total(struct process_counter *c, struct trace *t,
@@ -69,7 +98,14 @@ static void write_total(struct process_counter *c, struct trace *t,
     out_commit(t->out, at);
 }
 
-void process_counter_add(struct process_counter *c, struct trace *t, int64_t bucket_ns,
+static void write_exact_total(struct process_counter *c, struct trace *t)
+{
+    uint64_t step = sequence_step(&c->sequence, t, c->exact.time_ns);
+    char *at = out_reserve(t->out, PACKET_COUNTER_BYTES);
+    out_commit(t->out, put_counter(at, c->sequence.id, step, c->exact.bytes));
+}
+
+static void add_to_curve(struct process_counter *c, struct trace *t, int64_t bucket_ns,
                          const struct eh_event *row)
 {
     struct curve_point points[CURVE_POINTS];
@@ -78,8 +114,28 @@ void process_counter_add(struct process_counter *c, struct trace *t, int64_t buc
         write_total(c, t, points, count);
 }
 
+void process_counter_add(struct process_counter *c, struct trace *t, int64_t bucket_ns,
+                         const struct eh_event *row)
+{
+    if (bucket_ns != CURVE_EXACT) {
+        add_to_curve(c, t, bucket_ns, row);
+        return;
+    }
+    struct exact_point *e = &c->exact;
+    if (!e->held || row->time_ns > e->time_ns) {
+        if (e->held)
+            write_exact_total(c, t);
+        e->time_ns = row->time_ns;
+        e->held = true;
+    }
+    e->bytes = row->process_live_bytes;
+}
+
 void process_counter_flush(struct process_counter *c, struct trace *t)
 {
     struct curve_point points[CURVE_POINTS];
     write_total(c, t, points, curve_flush(&c->bytes, points));
+    if (c->exact.held)
+        write_exact_total(c, t);
+    c->exact.held = false;
 }

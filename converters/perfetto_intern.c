@@ -38,14 +38,6 @@ static const uint32_t part_field[INTERN_PARTS] = {5, 6, 7, 16, 17, 19};
 #define LABEL_BITS    3
 #define LIMIT_MAPPING (UINT32_MAX >> LABEL_BITS)
 
-unsigned size_class(uint64_t size)
-{
-    unsigned class = 0;
-    for (; size; size >>= 1)
-        class++;
-    return class;
-}
-
 static void add_entry(struct intern *in, enum part part, const char *bytes, size_t length)
 {
     struct intern_part *p = &in->part[part];

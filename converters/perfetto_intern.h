@@ -52,6 +52,16 @@ void intern_flush(struct intern *in);
 void intern_finish(struct intern *in);
 
 /* Blocks by size: 0 for 0 bytes, else 1 plus the number of the highest bit: 1, 2-3, 4-7, ... */
-unsigned size_class(uint64_t size);
+static inline unsigned size_class(uint64_t size)
+{
+#if defined(__GNUC__)
+    return size ? 64 - (unsigned)__builtin_clzll(size) : 0;
+#else
+    unsigned class = 0;
+    for (; size; size >>= 1)
+        class++;
+    return class;
+#endif
+}
 
 #endif

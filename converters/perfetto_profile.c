@@ -77,7 +77,7 @@ struct profile {
     uint64_t records, expected; /* heap records seen, and in all */
     uint64_t dumps_passed;      /* of the evenly spaced ones */
     uint64_t next_dump;         /* number of records at which the next of them lies */
-    bool started, due, sealed_any;
+    bool has_stacks, started, due, sealed_any;
     int64_t sealed_ns; /* last dump's time, written or waiting */
     uint64_t live, peak_live;
     int64_t peak_ns;
@@ -107,10 +107,12 @@ uint32_t profile_open(struct profiles *p, uint32_t process)
         p->trace->out_of_memory = true;
         return UINT32_MAX;
     }
+    const struct eh_process *instance = eh_model_process(p->trace->model, process);
     struct profile *f = &p->all[p->count];
     *f = (struct profile){
         .process = process,
-        .expected = eh_model_process(p->trace->model, process)->heap_records,
+        .expected = instance->heap_records,
+        .has_stacks = instance->has_stacks,
     };
     f->next_dump = next_dump(p, f);
     return (uint32_t)p->count++;
@@ -412,30 +414,45 @@ static uint32_t find_or_add_site(struct profiles *p, uint32_t profile, uint64_t 
 
 /* What tells the sites of a heap apart: the block's stack, or without any in the process what is
  * known of the block. */
-static uint64_t site_key(const struct profiles *p, const struct profile *f,
-                         const struct eh_event *row, uint64_t size)
+static inline uint64_t site_key(const struct profile *f, const struct eh_event *row, uint64_t size)
 {
-    if (row->block_stack || eh_model_process(p->trace->model, f->process)->has_stacks)
+    if (row->block_stack || f->has_stacks)
         return row->block_stack;
     return PSEUDO_STACK | (uint64_t)row->block_source << 8 | size_class(size);
 }
 
-/* The site of the row's block when it had `size` bytes, about to change; NULL without memory. */
-static struct profile_site *touch_site(struct profiles *p, uint32_t profile,
-                                       const struct eh_event *row, uint64_t size)
+/* The number of the row's site, UINT32_MAX when memory ran out. */
+static uint32_t look_up_site(struct profiles *p, uint32_t profile, uint64_t key, uint32_t heap)
 {
-    struct profile *f = &p->all[profile];
-    uint64_t key = site_key(p, f, row, size);
-    uint32_t *known = pair_map_id(&p->site_of, key, row->heap_index);
+    uint32_t *known = pair_map_id(&p->site_of, key, heap);
     if (known && !*known)
-        *known = find_or_add_site(p, profile, key, row->heap_index) + 1;
+        *known = find_or_add_site(p, profile, key, heap) + 1;
     if (!known || !*known) {
         p->trace->out_of_memory = true;
-        return NULL;
+        return UINT32_MAX;
     }
-    uint32_t number = *known - 1;
-    struct profile_site *site = &p->sites[number];
-    struct profile_stream *s = &p->streams[site->stream];
+    return *known - 1;
+}
+
+/* As look_up_site(), through a table of recent ones: few sites do most of the allocating. */
+static inline uint32_t site_of_row(struct profiles *p, uint32_t profile, uint64_t key,
+                                   uint32_t heap)
+{
+    uint32_t *recent = &p->recent[(key ^ key >> 7 ^ (uint64_t)heap * 61) % PROFILE_RECENT];
+    if (*recent) {
+        const struct profile_site *site = &p->sites[*recent - 1];
+        if (site->key == key && site->heap == heap)
+            return *recent - 1;
+    }
+    uint32_t number = look_up_site(p, profile, key, heap);
+    *recent = number + 1;
+    return number;
+}
+
+/* Keeps what the site was at the peak, which this moment is no part of. */
+static inline void save_peak(const struct profile *f, struct profile_stream *s,
+                             struct profile_site *site)
+{
     if (s->epoch != f->epoch) {
         s->epoch = f->epoch;
         s->peak_changed = s->changed_count;
@@ -444,6 +461,19 @@ static struct profile_site *touch_site(struct profiles *p, uint32_t profile,
         site->at_peak = site->now;
         site->saved_epoch = f->epoch;
     }
+}
+
+/* The site of the row's block when it had `size` bytes, about to change; NULL without memory. */
+static struct profile_site *touch_site(struct profiles *p, uint32_t profile,
+                                       const struct eh_event *row, uint64_t size)
+{
+    const struct profile *f = &p->all[profile];
+    uint32_t number = site_of_row(p, profile, site_key(f, row, size), row->heap_index);
+    if (number == UINT32_MAX)
+        return NULL;
+    struct profile_site *site = &p->sites[number];
+    struct profile_stream *s = &p->streams[site->stream];
+    save_peak(f, s, site);
     if (site->changed)
         return site;
     if (ARRAY_RESERVE(s->changed, s->changed_room, s->changed_count + 1) < 0) {
@@ -478,7 +508,7 @@ static void remove_block(struct profiles *p, uint32_t profile, const struct eh_e
 static void resize_block(struct profiles *p, uint32_t profile, const struct eh_event *row)
 {
     const struct profile *f = &p->all[profile];
-    if (site_key(p, f, row, row->previous_size) != site_key(p, f, row, row->size)) {
+    if (site_key(f, row, row->previous_size) != site_key(f, row, row->size)) {
         remove_block(p, profile, row, row->previous_size);
         add_block(p, profile, row);
         return;

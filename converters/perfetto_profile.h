@@ -19,6 +19,8 @@ struct profile_site;
 struct profile_stream;
 struct profile;
 
+#define PROFILE_RECENT 1024
+
 /* Zeroed, but for the pointers and options. */
 struct profiles {
     struct trace *trace;
@@ -33,6 +35,7 @@ struct profiles {
     struct profile_site *sites;
     size_t site_count, site_room;
     struct pair_map stream_of;  /* (heap index, 0) to stream + 1, with per_heap */
+    uint32_t recent[PROFILE_RECENT]; /* sites + 1, by a hash of what site_of knows them by */
     struct pair_map site_of;    /* (stack or pseudo-stack, heap index) to site + 1 */
     struct pair_map same_stack; /* (hash of frames, stream) to site + 1 */
 };

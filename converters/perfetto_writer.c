@@ -56,7 +56,8 @@ struct perfetto {
 
     struct process *processes;
     size_t process_count, process_room;
-    uint32_t *process_of; /* by process instance: number plus 1 */
+    uint32_t *process_of; /* by process instance: number plus 1, 0 for those not shown */
+    size_t process_of_room;
     struct heap *heaps;   /* by heap index */
     size_t heap_room;
     struct pair_map pids;    /* (pid, 0) to the number plus 1 of the process that has it */
@@ -121,19 +122,42 @@ static void describe_process(struct perfetto *w, uint32_t number, const struct e
     p->heaps_track = track_plain(t, p->track, "Heaps", NULL, RANK_HEAPS);
 }
 
-/* The row's process, described at its first row. NULL when memory ran out. */
-static struct process *process_at(struct perfetto *w, const struct eh_event *row)
+/* The number plus 1 of a process instance's entry, 0 if it has none. */
+static uint32_t number_of(const struct perfetto *w, uint32_t process)
 {
-    uint32_t *number = &w->process_of[row->process];
-    if (*number)
-        return &w->processes[*number - 1];
-    if (ARRAY_RESERVE(w->processes, w->process_room, w->process_count + 1) < 0)
+    return process < w->process_of_room ? w->process_of[process] : 0;
+}
+
+/* Rows may name instances that were not there before them. */
+static int reserve_process_of(struct perfetto *w, uint32_t process)
+{
+    size_t room = w->process_of_room;
+    if (process < room)
+        return 0;
+    if (ARRAY_RESERVE(w->process_of, w->process_of_room, (size_t)process + 1) < 0)
+        return -1;
+    memset(w->process_of + room, 0, (w->process_of_room - room) * sizeof *w->process_of);
+    return 0;
+}
+
+/* Adds and describes the row's process. NULL when memory ran out. */
+static struct process *add_process(struct perfetto *w, const struct eh_event *row)
+{
+    if (reserve_process_of(w, row->process) < 0 ||
+        ARRAY_RESERVE(w->processes, w->process_room, w->process_count + 1) < 0)
         return NULL;
-    w->processes[w->process_count] =
-        (struct process){.profile = NO_PROFILE, .first_ns = row->time_ns, .last_dump_ns = INT64_MIN};
-    *number = (uint32_t)++w->process_count;
-    describe_process(w, *number - 1, row);
-    return &w->processes[*number - 1];
+    w->processes[w->process_count++] = (struct process){
+        .profile = NO_PROFILE, .first_ns = row->time_ns, .last_dump_ns = INT64_MIN};
+    uint32_t number = (uint32_t)w->process_count;
+    w->process_of[row->process] = number;
+    describe_process(w, number - 1, row);
+    return &w->processes[number - 1];
+}
+
+static inline struct process *process_at(struct perfetto *w, const struct eh_event *row)
+{
+    uint32_t number = number_of(w, row->process);
+    return number ? &w->processes[number - 1] : add_process(w, row);
 }
 
 /* --- Heaps ------------------------------------------------------------------------------- */
@@ -253,7 +277,7 @@ static void describe_named_threads(struct perfetto *w)
     const struct eh_model *m = w->trace.model;
     for (uint32_t thread = 1; thread < eh_model_threads(m); thread++) {
         const struct eh_thread *t = eh_model_thread(m, thread);
-        uint32_t number = w->process_of[t->process];
+        uint32_t number = number_of(w, t->process);
         if (!t->name || !number || !t->process)
             continue;
         uint32_t *track = pair_map_id(&w->threads, thread, 0);
@@ -301,9 +325,7 @@ static int out_of_memory(struct eh_error *e)
 static int perfetto_begin(void *state, const struct writer_context *context, struct eh_error *e)
 {
     struct perfetto *w = state;
-    w->process_of = calloc(eh_model_processes(context->model), sizeof *w->process_of);
-    if (!w->process_of)
-        return out_of_memory(e);
+    (void)e;
     w->intern.trace = w->instants.trace = w->profiles.trace = &w->trace;
     w->instants.intern = w->profiles.intern = &w->intern;
     if (!w->dumps_given)
@@ -328,16 +350,22 @@ static int write_row(struct perfetto *w, const struct eh_event *row)
     return 0;
 }
 
+static void end_process(struct perfetto *w, const struct eh_event *row)
+{
+    uint32_t number = number_of(w, row->process);
+    if (row->kind == EH_PROCESS_END && number)
+        close_process(w, &w->processes[number - 1], row->time_ns, row->time_ns);
+}
+
 static int perfetto_rows(void *state, const struct eh_event *rows, size_t count,
                          struct eh_error *e)
 {
     struct perfetto *w = state;
     for (const struct eh_event *row = rows; row < rows + count; row++) {
-        uint32_t number = w->process_of[row->process];
-        if (row->kind == EH_PROCESS_END && number)
-            close_process(w, &w->processes[number - 1], row->time_ns, row->time_ns);
-        if (row->kind > EH_DROP)
+        if (row->kind > EH_DROP) {
+            end_process(w, row);
             continue;
+        }
         if (row->time_ns > w->last_event_ns)
             w->last_event_ns = row->time_ns;
         if (write_row(w, row) < 0)
