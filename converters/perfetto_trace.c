@@ -159,7 +159,8 @@ static void write_root(struct trace *t)
     Perfetto__TrackDescriptor root = PERFETTO__TRACK_DESCRIPTOR__INIT;
     root.has_uuid = 1;
     root.has_child_ordering = 1;
-    root.child_ordering = PERFETTO__TRACK_DESCRIPTOR__CHILD_TRACKS_ORDERING__CHILD_ORDERING_EXPLICIT;
+    root.child_ordering =
+        PERFETTO__TRACK_DESCRIPTOR__CHILD_TRACKS_ORDERING__CHILD_ORDERING_EXPLICIT;
     root.has_process_ordering = 1;
     root.process_ordering = PERFETTO__TRACK_DESCRIPTOR__PROCESS_ORDERING__PROCESS_ORDERING_EXPLICIT;
     root.has_thread_ordering = 1;

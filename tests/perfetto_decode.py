@@ -161,7 +161,7 @@ class Sequence:
 
 
 class Trace:
-    """Everything in BOOTTIME nanoseconds; `boot` is BOOTTIME minus the first snapshot's REALTIME."""
+    """Everything in BOOTTIME nanoseconds."""
 
     def __init__(self, data):
         self.sequences = collections.defaultdict(Sequence)
@@ -241,6 +241,9 @@ class Trace:
             raise ValueError(f'track {d["uuid"]} described twice')
         if 'parent_uuid' in d and d['parent_uuid'] not in self.tracks:
             raise ValueError('parent track is not described yet')
+        for owner in ('process', 'thread'):
+            if owner in d:
+                d[owner]['pid'] &= 0xFFFFFFFF  # a signed field for unsigned pids
         self.tracks[d['uuid']] = dict(d, ts=time)
 
     def take_event(self, e, s, time):
