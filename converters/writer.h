@@ -58,7 +58,7 @@ struct writer {
 };
 
 /* The whole of an executable's main: parses the command line, runs the conversion, returns the
- * exit status of contract 1. `argv` as main gets it, UTF-8. */
+ * exit status of semantics 1. `argv` as main gets it, UTF-8. */
 int convert_main(const struct writer *writer, int argc, char **argv);
 
 #endif

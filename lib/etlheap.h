@@ -16,16 +16,21 @@
 #ifndef ETLHEAP_H
 #define ETLHEAP_H
 
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #include "base/error.h"
 #include "base/notice.h"
 #include "model/event.h"
 #include "model/info.h"
 #include "model/model.h"
 #include "model/stats.h"
-
-#ifdef __cplusplus
-extern "C" {
-#endif
 
 struct eh_reader;
 
@@ -47,7 +52,7 @@ int eh_open(struct eh_reader **ret_reader, const char *const *paths, size_t coun
 const struct eh_info *eh_info(const struct eh_reader *r);
 const struct eh_model *eh_model(const struct eh_reader *r);
 
-/* The next batch, at most EH_BATCH_ROWS rows, in the order of contract 2: borrowed until the next
+/* The next batch, at most EH_BATCH_ROWS rows, in the order of semantics 2: borrowed until the next
  * call. Returns 1, 0 at the end of the trace, or -1 with `e` filled. */
 int eh_next(struct eh_reader *r, const struct eh_event **ret_rows, size_t *ret_count,
             struct eh_error *e);

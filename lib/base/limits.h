@@ -3,7 +3,7 @@
 #ifndef ETLHEAP_BASE_LIMITS_H
 #define ETLHEAP_BASE_LIMITS_H
 
-/* Buffers: etl-format 1 and 2 (16 MB is the largest seen, plain or expanded). */
+/* Buffers: container/FORMAT.md 1 and 2 (16 MB is the largest seen, plain or expanded). */
 #define LIMIT_BUFFER_BYTES   (64u << 20)
 #define LIMIT_EXPANDED_BYTES (64u << 20)
 #define LIMIT_BUFFERS        (1u << 26)

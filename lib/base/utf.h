@@ -1,5 +1,5 @@
 /* Text from traces into valid UTF-8: UTF-16 with lone surrogates replaced by U+FFFD, and ANSI bytes
- * that are UTF-8 if they can be, else Latin-1 (heap-events D.1, perfetto.md 6). */
+ * that are UTF-8 if they can be, else Latin-1 (decode/FORMAT.md D.1, timelines.md 6). */
 #ifndef ETLHEAP_BASE_UTF_H
 #define ETLHEAP_BASE_UTF_H
 

@@ -222,7 +222,7 @@ static int64_t skip_bytes(struct index *x, int64_t at)
     return at + length;
 }
 
-/* A whole buffer at `at`, or one whose size field was overwritten (contract 5). */
+/* A whole buffer at `at`, or one whose size field was overwritten (semantics 5). */
 static int64_t take_buffer(struct index *x, int64_t at, const struct head *h)
 {
     uint32_t size = h->size, step = session_step(x);

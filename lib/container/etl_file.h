@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the container counts over a run (contract 3). */
+/* What the container counts over a run (semantics 3). */
 struct etl_counts {
     uint64_t events;
     uint64_t buffers_read;

@@ -1,4 +1,4 @@
-/* A priority queue over streams: who is next in the order of contract 2. Key first, then the
+/* A priority queue over streams: who is next in the order of semantics 2. Key first, then the
  * stream's index, which is the order of input, session and processor. */
 #ifndef ETLHEAP_CONTAINER_ETL_MERGE_H
 #define ETLHEAP_CONTAINER_ETL_MERGE_H

@@ -1,5 +1,5 @@
-/* Image (module), PDB identity and volume records. heap-events D.4, etl-format 6. Each function
- * returns false when the payload is too short; nothing is set then. */
+/* Image (module), PDB identity and volume records. decode/FORMAT.md D.4, container/FORMAT.md 6.
+ * Each function returns false when the payload is too short; nothing is set then. */
 #ifndef ETLHEAP_DECODE_IMAGE_H
 #define ETLHEAP_DECODE_IMAGE_H
 

@@ -1,5 +1,5 @@
-/* Process, thread and context switch records. heap-events D.1 to D.3. Each function returns false
- * when the payload is too short for its version; nothing is set then. */
+/* Process, thread and context switch records. decode/FORMAT.md D.1 to D.3. Each function
+ * returns false when the payload is too short for its version; nothing is set then. */
 #ifndef ETLHEAP_DECODE_PROCESS_H
 #define ETLHEAP_DECODE_PROCESS_H
 

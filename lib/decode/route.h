@@ -1,5 +1,5 @@
 /* Which decoder a record belongs to. The same event comes with a hook id or, in converted files,
- * with its class GUID and opcode; both lead to the same route. etl-format 4.7. */
+ * with its class GUID and opcode; both lead to the same route. container/FORMAT.md 4.7. */
 #ifndef ETLHEAP_DECODE_ROUTE_H
 #define ETLHEAP_DECODE_ROUTE_H
 

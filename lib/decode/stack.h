@@ -1,4 +1,4 @@
-/* Stack records: whole stacks, references by key, definitions of keys. heap-events C.6. */
+/* Stack records: whole stacks, references by key, definitions of keys. decode/FORMAT.md C.6. */
 #ifndef ETLHEAP_DECODE_STACK_H
 #define ETLHEAP_DECODE_STACK_H
 

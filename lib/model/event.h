@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* In the order of heap-events C.2, then the kinds that are no records. */
+/* In the order of decode/FORMAT.md C.2, then the kinds that are no records. */
 enum eh_kind {
     EH_ALLOC,
     EH_FREE,
@@ -82,8 +82,8 @@ struct eh_event {
     uint8_t reason;        /* enum eh_reason, EH_DROP only */
     uint16_t hook;         /* hook id of the record, 0x10hh */
     uint64_t heap;         /* handle */
-    uint64_t address;      /* contract 4, column address */
-    uint64_t size;         /* bytes, contract 4, column size_bytes; EH_DROP: of the block */
+    uint64_t address;      /* semantics 4, column address */
+    uint64_t size;         /* bytes, semantics 4, column size_bytes; EH_DROP: of the block */
 
     uint64_t old_address;  /* realloc, as logged */
     uint64_t old_size;     /* realloc, as logged, bytes */
@@ -95,13 +95,15 @@ struct eh_event {
     uint64_t process_live_bytes; /* of the process instance, after this row */
     uint32_t heap_live_blocks;
     uint32_t process_live_blocks;
-    uint32_t source;      /* heap-events C.2.2 */
+    uint32_t source;      /* decode/FORMAT.md C.2.2 */
     uint32_t thread;      /* thread instance: eh_model_thread(); 0 when not known */
     uint32_t block_stack; /* stack id of the event that added the block this row changes */
-    uint32_t block_source; /* source (heap-events C.2.2) of that event; 0 when not known */
+    uint32_t block_source; /* source (decode/FORMAT.md C.2.2) of that event; 0 when not known */
 };
 
+#ifndef __cplusplus
 _Static_assert(sizeof(struct eh_event) == 128, "a row is two cache lines");
+#endif
 
 /* Rows in one batch at most. */
 #define EH_BATCH_ROWS 1024
@@ -110,7 +112,7 @@ _Static_assert(sizeof(struct eh_event) == 128, "a row is two cache lines");
  * NULL for kinds that are no heap records. Static memory. */
 const char *eh_kind_name(enum eh_kind kind);
 
-/* The word for a source value (heap-events C.2.2), or NULL where only the number says it. */
+/* The word for a source value (decode/FORMAT.md C.2.2), or NULL where only the number says it. */
 const char *eh_source_name(uint32_t source);
 
 #endif

@@ -9,7 +9,7 @@
 
 struct eh_model;
 
-/* A process instance: boot, pid and start (contract 2 and 5). Instance 0 is the unknown owner.
+/* A process instance: boot, pid and start (semantics 2 and 5). Instance 0 is the unknown owner.
  * Complete before the first row: names are known however late the trace told them. */
 struct eh_process {
     uint32_t pid;

@@ -1,4 +1,4 @@
-/* The counts every run keeps (contract 3), in the order of their output. */
+/* The counts every run keeps (semantics 3), in the order of their output. */
 #ifndef ETLHEAP_MODEL_STATS_H
 #define ETLHEAP_MODEL_STATS_H
 

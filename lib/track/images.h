@@ -1,4 +1,4 @@
-/* Which image lies at an address of a process at a time. Contract 2 and 5, heap-events D.4.
+/* Which image lies at an address of a process at a time. Semantics 2 and 5, decode/FORMAT.md D.4.
  *
  * The first pass feeds every image, PDB and volume record in merged order; images_settle() then
  * makes the model's images: rundown records, PDB identities and drive letters count however late

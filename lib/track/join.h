@@ -1,4 +1,4 @@
-/* Stacks joined to heap events. Contract 2 "Stacks" and 5, heap-events C.6.3.
+/* Stacks joined to heap events. Semantics 2 "Stacks" and 5, decode/FORMAT.md C.6.3.
  *
  * A stack record comes after its event, in pieces, perhaps on another processor. Events wait in a
  * window until the trace has moved on far enough; then they leave in the order in which they came.

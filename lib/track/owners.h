@@ -1,5 +1,5 @@
 /* Whose a record is: process instances and threads out of process, thread and context switch
- * records. Contract 2 "Whose" and "Process instances", heap-events E.
+ * records. Semantics 2 "Whose" and "Process instances", decode/FORMAT.md E.
  *
  * Both passes feed the same records in the same order. The first creates every instance and learns
  * its names, however late they come; the second, after owners_restart(), walks through the same

@@ -1,5 +1,6 @@
 /* What the stack keys of compressed stack records stand for. Definitions come after the references
- * and keys are used again: a reference means the first definition at or after it. heap-events C.6.2.
+ * and keys are used again: a reference means the first definition at or after it.
+ * decode/FORMAT.md C.6.2.
  *
  * The first pass collects definitions in merged order; the second asks with times that do not go
  * back, so that each key's place in its definitions only moves forward. */

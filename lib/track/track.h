@@ -1,5 +1,5 @@
 /* Live state: turns decoded heap events into rows that carry lifetimes and live figures, and writes
- * every change of the state that has no event of its own as a row too. Contract 2 "Blocks". */
+ * every change of the state that has no event of its own as a row too. Semantics 2 "Blocks". */
 #ifndef ETLHEAP_TRACK_TRACK_H
 #define ETLHEAP_TRACK_TRACK_H
 
