@@ -22,7 +22,8 @@
 
 struct owner_cache {
     uint64_t epoch;
-    uint32_t boot, pid, tid;
+    uint32_t pid, tid;
+    uint32_t boot;
     uint32_t process, thread;
 };
 
@@ -43,6 +44,7 @@ struct eh_reader {
     const char **input_names;
     bool told_misfit, told_class; /* warned once */
     bool ended;
+    uint64_t epoch; /* of the owners, as of the last record that could change it */
     int64_t now_ns; /* time of the record taken last */
     size_t count; /* rows in the batch */
     struct eh_event rows[EH_BATCH_ROWS];
@@ -53,7 +55,7 @@ static void tell_once(struct eh_reader *r, bool *told, const struct etl_stream *
     if (*told)
         return;
     *told = true;
-    int64_t offset = s->open_offset + (s->record.bytes - s->bytes);
+    int64_t offset = s->open_offset + (s->current - s->bytes);
     notice(&r->trace.notices, EH_WARNING, s->file->path, offset, 0, "%s", text);
 }
 
@@ -140,7 +142,6 @@ static int advance(struct eh_reader *r, uint32_t i, bool queued, struct eh_error
     enum etl_step step = etl_stream_next(&r->trace, s, e);
     if (step == ETL_ERROR)
         return -1;
-    s->has_record = step == ETL_RECORD;
     if (step == ETL_END) {
         if (queued)
             merge_pop(&r->merge);
@@ -160,6 +161,8 @@ static int start_second_pass(struct eh_reader *r, struct eh_error *e)
         if (!r->join)
             return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     }
+    r->stats.first_time_ns = INT64_MAX;
+    r->stats.last_time_ns = INT64_MIN;
     owners_restart(r->owners);
     track_init(&r->track, r->model, &r->stats);
     etl_trace_rewind(&r->trace, false);
@@ -239,24 +242,31 @@ const struct eh_stats *eh_stats(const struct eh_reader *r)
 
 /* ---- one heap record to rows ---- */
 
+/* Fills a slot of the cache with the instance and thread that a pid and tid mean now. */
+static int look_up_owner(struct eh_reader *r, struct owner_cache *c, uint32_t boot, uint32_t pid,
+                         uint32_t tid, struct eh_error *e)
+{
+    c->epoch = 0; /* which no owners have, so that a failure leaves no half entry */
+    c->thread = 0;
+    if (owners_process(r->owners, boot, pid, &c->process, e) < 0)
+        return -1;
+    if (tid != REC_NO_ID && owners_thread(r->owners, c->process, tid, &c->thread, e) < 0)
+        return -1;
+    c->boot = boot;
+    c->pid = pid;
+    c->tid = tid;
+    c->epoch = r->epoch = owners_epoch(r->owners);
+    return 0;
+}
+
 /* The instance and thread of a record whose header, or payload, names them. */
-static int find_owner(struct eh_reader *r, uint32_t boot, uint32_t pid, uint32_t tid,
-                      struct eh_event *row, struct eh_error *e)
+static inline int find_owner(struct eh_reader *r, uint32_t boot, uint32_t pid, uint32_t tid,
+                             struct eh_event *row, struct eh_error *e)
 {
     struct owner_cache *c = &r->owners_found[(tid >> 2) % OWNER_SLOTS];
-    uint64_t epoch = owners_epoch(r->owners);
-    if (c->epoch != epoch || c->pid != pid || c->tid != tid || c->boot != boot) {
-        c->epoch = 0; /* which no owners have, so that a failure leaves no half entry */
-        if (owners_process(r->owners, boot, pid, &c->process, e) < 0)
-            return -1;
-        c->thread = 0;
-        if (tid != REC_NO_ID && owners_thread(r->owners, c->process, tid, &c->thread, e) < 0)
-            return -1;
-        c->boot = boot;
-        c->pid = pid;
-        c->tid = tid;
-        c->epoch = epoch;
-    }
+    if ((c->epoch != r->epoch || c->pid != pid || c->tid != tid || c->boot != boot) &&
+        look_up_owner(r, c, boot, pid, tid, e) < 0)
+        return -1;
     row->process = c->process;
     row->thread = c->thread;
     row->thread_id = tid;
@@ -291,18 +301,16 @@ static int set_owner(struct eh_reader *r, const struct etl_stream *s,
     return owners_process(r->owners, boot, extra->process_id, &row->process, e);
 }
 
-static void count_row(struct eh_reader *r, const struct eh_event *row)
+static inline void count_row(struct eh_reader *r, const struct eh_event *row)
 {
     struct eh_stats *s = &r->stats;
     s->heap_events[row->kind]++;
-    s->heap_events_total++;
     if (row->kind == EH_UNKNOWN)
         s->unknown_types[row->hook & 0xFF]++;
-    if (!s->has_times || row->time_ns < s->first_time_ns)
+    if (row->time_ns < s->first_time_ns)
         s->first_time_ns = row->time_ns;
-    if (!s->has_times || row->time_ns > s->last_time_ns)
+    if (row->time_ns > s->last_time_ns)
         s->last_time_ns = row->time_ns;
-    s->has_times = true;
     s->stacks_attached += row->stack != 0;
 }
 
@@ -342,29 +350,35 @@ static int finish_event(struct eh_reader *r, struct eh_error *e)
     return 0;
 }
 
-static struct join_origin origin_of(const struct eh_reader *r, const struct etl_stream *s)
+static struct join_origin origin_of(const struct eh_reader *r, const struct etl_stream *s,
+                                    uint32_t process_id)
 {
     return (struct join_origin){
         .boot = s->clock->boot,
         .stream = (uint32_t)(s - r->trace.streams),
-        .process_id = s->record.process_id,
+        .process_id = process_id,
         .time = s->key,
     };
 }
 
-/* An event goes into the window where its stack may still come, else straight on. */
-static int give_event(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
+/* An event goes into the window where its stack may still come, else straight on. `process_id` is
+ * what its header says. */
+static inline int give_event(struct eh_reader *r, const struct etl_stream *s, uint32_t process_id,
+                             struct eh_error *e)
 {
     struct eh_event *row = &r->rows[r->count];
-    struct raw_frames frames;
     if (!r->join)
         return finish_event(r, e);
-    struct join_origin origin = origin_of(r, s);
-    if (join_put(r->join, row, &origin, e) < 0)
-        return -1;
-    if (row->kind < EH_HEAP_KINDS && stack_item_decode(&s->record, &frames))
-        return join_own_stack(r->join, &frames, e);
-    return 0;
+    struct join_origin origin = origin_of(r, s, process_id);
+    return join_put(r->join, row, &origin, e);
+}
+
+static inline void set_place(const struct etl_stream *s, struct eh_event *row)
+{
+    row->raw_time = s->raw;
+    row->time_ns = etl_time_ns(s->clock, s->raw);
+    row->cpu = s->mixed ? 0 : s->cpu;
+    row->flags |= s->mixed ? 0 : EH_HAS_CPU;
 }
 
 static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned type, bool by_class,
@@ -372,19 +386,39 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
 {
     struct eh_event *row = &r->rows[r->count];
     struct heap_extra extra;
-    memset(row, 0, sizeof *row);
+    struct raw_frames frames;
+    *row = (struct eh_event){0};
     enum heap_fit fit = heap_decode(&s->record, type, by_class, row, &extra);
     if (!accept_fit(r, s, fit, by_class))
         return 0;
-    row->raw_time = s->record.raw;
-    row->time_ns = etl_time_ns(s->clock, s->record.raw);
-    if (!s->mixed) {
-        row->cpu = s->cpu;
-        row->flags |= EH_HAS_CPU;
-    }
-    if (set_owner(r, s, &extra, row, e) < 0)
+    set_place(s, row);
+    if (set_owner(r, s, &extra, row, e) < 0 || give_event(r, s, s->record.process_id, e) < 0)
         return -1;
-    return give_event(r, s, e);
+    if (r->join && stack_item_decode(&s->record, &frames))
+        return join_own_stack(r->join, &frames, e);
+    return 0;
+}
+
+/* The common heap records straight from their bytes: 1, or 0 for all others, -1 on error. */
+static inline int take_common(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
+{
+    int type = etl_stream_system_type(s, HEAP_GROUP);
+    const uint8_t *at = s->current;
+    if (type < 0 || rec_system_pointer_size(at) != 8)
+        return 0;
+    struct eh_event *row = &r->rows[r->count];
+    *row = (struct eh_event){0};
+    if (!heap_decode_common(at + SYSTEM_BYTES, s->current_size - SYSTEM_BYTES, (unsigned)type, row))
+        return 0;
+    set_place(s, row);
+    uint32_t pid = load_u32(at + SYSTEM_PROCESS), tid = load_u32(at + SYSTEM_THREAD);
+    if (pid == REC_NO_ID)
+        return 0;
+    if (r->times)
+        recent_add(r->times, s->raw, tid);
+    if (find_owner(r, s->clock->boot, pid, tid, row, e) < 0 || give_event(r, s, pid, e) < 0)
+        return -1;
+    return 1;
 }
 
 /* ---- context records of the second pass ---- */
@@ -407,7 +441,7 @@ static int take_process(struct eh_reader *r, const struct etl_stream *s, const s
         .thread_id = EH_NO_ID,
         .kind = EH_PROCESS_END,
     };
-    return give_event(r, s, e);
+    return give_event(r, s, REC_NO_ID, e);
 }
 
 /* A part of a stack goes to its event; one that belongs to no record at all is counted. */
@@ -417,7 +451,7 @@ static int take_stack(struct eh_reader *r, const struct etl_stream *s, enum rout
     struct stack_record stack;
     if (!stack_decode(&s->record, type, &stack))
         return 0;
-    struct join_origin origin = origin_of(r, s);
+    struct join_origin origin = origin_of(r, s, REC_NO_ID);
     if (join_name_owner(r->join, &stack, &origin, e) < 0)
         return -1;
     struct raw_frames frames = stack.frames;
@@ -463,9 +497,9 @@ static int take_switch(struct eh_reader *r, const struct etl_stream *s, struct e
     return owners_switch(r->owners, s->clock->boot, s->cpu, tid, e);
 }
 
-static int take_record(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
+static int take_record(struct eh_reader *r, struct etl_stream *s, struct eh_error *e)
 {
-    const struct record *rec = &s->record;
+    const struct record *rec = etl_stream_record(s);
     unsigned type;
     enum route route = route_record(rec, &type);
     if (r->times && rec->has_time && route != ROUTE_STACK && route != ROUTE_STACK_KEY)
@@ -513,6 +547,18 @@ static int drain(struct eh_reader *r, int64_t now_ns, bool all, struct eh_error 
     return 0;
 }
 
+static inline int take_current(struct eh_reader *r, struct etl_stream *s, struct eh_error *e)
+{
+    if (r->join)
+        r->now_ns = etl_time_ns(s->clock, s->raw);
+    int taken = take_common(r, s, e);
+    if (taken)
+        return taken;
+    taken = take_record(r, s, e);
+    r->epoch = owners_epoch(r->owners);
+    return taken;
+}
+
 /* Takes records from the stream that is first, as long as it stays first and there is room. */
 static int take_run(struct eh_reader *r, struct eh_error *e)
 {
@@ -523,14 +569,9 @@ static int take_run(struct eh_reader *r, struct eh_error *e)
         int drained = r->join ? drain(r, r->now_ns, false, e) : 1;
         if (drained <= 0)
             return drained;
-        if (s->has_record) {
-            if (r->join)
-                r->now_ns = etl_time_ns(s->clock, s->raw);
-            if (take_record(r, s, e) < 0)
-                return -1;
-        }
+        if (s->current && take_current(r, s, e) < 0)
+            return -1;
         enum etl_step step = etl_stream_next(&r->trace, s, e);
-        s->has_record = step == ETL_RECORD;
         if (step == ETL_ERROR)
             return -1;
         if (step == ETL_END) {
@@ -547,6 +588,9 @@ static int take_run(struct eh_reader *r, struct eh_error *e)
 static void end_trace(struct eh_reader *r)
 {
     const struct etl_counts *c = &r->trace.counts;
+    for (int kind = 0; kind < EH_HEAP_KINDS; kind++)
+        r->stats.heap_events_total += r->stats.heap_events[kind];
+    r->stats.has_times = r->stats.heap_events_total > 0;
     track_end(&r->track);
     if (r->join)
         r->stats.stacks_unmatched += join_unmatched(r->join, true);

@@ -20,14 +20,14 @@ struct tally {
 
 /* Extremes of a stream's heap records, kept raw: converting each would cost more than all the rest. */
 struct extremes {
-    int64_t first_raw, last_raw;
-    bool any;
+    int64_t first_raw, last_raw; /* INT64_MAX and INT64_MIN without any */
 };
 
 struct pass {
     const struct survey *survey;
     struct merge merge;
     struct extremes *extremes; /* by stream */
+    uint64_t heap_records_seen;
     struct recent *heap_times; /* (raw time, thread) of heap records, to know whose have stacks */
     struct eh_error *e;
     uint64_t by_type[256];
@@ -50,10 +50,16 @@ static int flush_tallies(struct pass *p)
     return 0;
 }
 
-/* The tally of a pid, emptied of another's. Windows' ids are multiples of four. */
+/* Windows' ids are multiples of four. */
+static struct tally *tally_slot(struct pass *p, uint32_t pid)
+{
+    return &p->tallies[(pid >> 2) % TALLY_SLOTS];
+}
+
+/* The tally of a pid, emptied of another's. */
 static int find_tally(struct pass *p, uint32_t boot, uint32_t pid, struct tally **ret_tally)
 {
-    struct tally *t = &p->tallies[(pid >> 2) % TALLY_SLOTS];
+    struct tally *t = tally_slot(p, pid);
     if (!t->used || t->pid != pid || t->boot != boot) {
         if (flush_tally(p, t) < 0)
             return -1;
@@ -63,21 +69,22 @@ static int find_tally(struct pass *p, uint32_t boot, uint32_t pid, struct tally 
     return 0;
 }
 
-static int count_heap(struct pass *p, const struct etl_stream *s, unsigned type)
+static inline int count_heap(struct pass *p, const struct etl_stream *s, struct extremes *x,
+                             unsigned type, uint32_t pid, uint32_t tid)
 {
-    const struct record *r = &s->record;
-    struct extremes *x = &p->extremes[s - p->survey->trace->streams];
     p->by_type[type & 0xFF]++;
-    if (!x->any || r->raw < x->first_raw)
-        x->first_raw = r->raw;
-    if (!x->any || r->raw > x->last_raw)
-        x->last_raw = r->raw;
-    x->any = true;
-    if (r->process_id == REC_NO_ID)
+    if (s->raw < x->first_raw)
+        x->first_raw = s->raw;
+    if (s->raw > x->last_raw)
+        x->last_raw = s->raw;
+    if (pid == REC_NO_ID)
         return 0;
-    recent_add(p->heap_times, r->raw, r->thread_id);
-    struct tally *t;
-    if (find_tally(p, s->clock->boot, r->process_id, &t) < 0)
+    /* Whether it has a stack is worth knowing only where there are stacks: they show early. */
+    if (p->survey->info->has_stacks || p->heap_records_seen++ < RECENT_SETS)
+        recent_add(p->heap_times, s->raw, tid);
+    struct tally *t = tally_slot(p, pid);
+    if ((!t->used || t->pid != pid || t->boot != s->clock->boot) &&
+        find_tally(p, s->clock->boot, pid, &t) < 0)
         return -1;
     t->count++;
     return 0;
@@ -112,10 +119,10 @@ static void settle_counts(const struct pass *p)
         const struct etl_stream *s = &t->streams[i];
         const struct extremes *x = &p->extremes[i];
         int64_t end = t->one_axis ? etl_time_ns(s->clock, s->key) : s->key;
-        if (s->has_raw && (!any || end > info->last_record_ns))
+        if (s->raw != INT64_MIN && (!any || end > info->last_record_ns))
             info->last_record_ns = end;
-        any |= s->has_raw;
-        if (!x->any)
+        any |= s->raw != INT64_MIN;
+        if (x->first_raw > x->last_raw)
             continue;
         int64_t first = etl_time_ns(s->clock, x->first_raw), last = etl_time_ns(s->clock, x->last_raw);
         if (!any_heap || first < info->first_event_ns)
@@ -128,17 +135,26 @@ static void settle_counts(const struct pass *p)
 
 /* Moves a stream on to its next record that tells of processes, threads, images or stack keys, or to the end of a
  * buffer, so that the streams keep roughly level and the input is read from front to back. */
-static enum etl_step next_context(struct pass *p, struct etl_stream *s)
+static enum etl_step next_context(struct pass *p, struct etl_stream *s, struct extremes *x)
 {
+    struct etl_trace *t = p->survey->trace;
     for (;;) {
-        enum etl_step step = etl_stream_next(p->survey->trace, s, p->e);
+        enum etl_step step = etl_stream_next(t, s, p->e);
         if (step != ETL_RECORD)
             return step;
+        int heap = etl_stream_system_type(s, HEAP_GROUP);
+        if (heap >= 0) {
+            if (count_heap(p, s, x, (unsigned)heap, load_u32(s->current + SYSTEM_PROCESS),
+                           load_u32(s->current + SYSTEM_THREAD)) < 0)
+                return ETL_ERROR;
+            continue;
+        }
+        const struct record *r = etl_stream_record(s);
         unsigned type;
-        switch (route_record(&s->record, &type)) {
+        switch (route_record(r, &type)) {
         case ROUTE_HEAP:
         case ROUTE_HEAP_CLASS:
-            if (count_heap(p, s, type) < 0)
+            if (count_heap(p, s, x, type, r->process_id, r->thread_id) < 0)
                 return ETL_ERROR;
             break;
         case ROUTE_STACK:
@@ -207,9 +223,9 @@ static int take_process(struct pass *p, const struct moment *m, const struct rec
     return owners_process_record(p->survey->owners, m, type, &process, &ended, p->e);
 }
 
-static int take_context(struct pass *p, const struct etl_stream *s)
+static int take_context(struct pass *p, struct etl_stream *s)
 {
-    const struct record *r = &s->record;
+    const struct record *r = etl_stream_record(s);
     struct owners *o = p->survey->owners;
     struct moment m = {s->clock->boot, r->raw, etl_time_ns(s->clock, r->raw)};
     struct thread_record thread;
@@ -247,7 +263,7 @@ static int report_progress(const struct pass *p)
 static int advance(struct pass *p, uint32_t i, bool queued)
 {
     struct etl_stream *s = &p->survey->trace->streams[i];
-    enum etl_step step = next_context(p, s);
+    enum etl_step step = next_context(p, s, &p->extremes[i]);
     if (step == ETL_ERROR || (step == ETL_BUFFER && report_progress(p) < 0))
         return -1;
     if (step == ETL_END) {
@@ -255,7 +271,6 @@ static int advance(struct pass *p, uint32_t i, bool queued)
             merge_pop(&p->merge);
         return 0;
     }
-    s->has_record = step == ETL_RECORD;
     if (queued)
         merge_move(&p->merge, s->key);
     else
@@ -272,13 +287,14 @@ static int run(struct pass *p)
             return -1;
     while (p->merge.count) {
         uint32_t i = p->merge.entries[0].stream;
-        if (t->streams[i].has_record && take_context(p, &t->streams[i]) < 0)
+        if (t->streams[i].current && take_context(p, &t->streams[i]) < 0)
             return -1;
         if (advance(p, i, true) < 0)
             return -1;
     }
     if (flush_tallies(p) < 0)
         return -1;
+    etl_trace_count(t);
     settle_counts(p);
     stack_keys_restart(p->survey->keys);
     if (images_settle(p->survey->images, p->e) < 0)
@@ -292,6 +308,8 @@ int survey_run(const struct survey *s, struct eh_error *e)
     p.extremes = calloc(s->trace->stream_count, sizeof *p.extremes);
     p.heap_times = calloc(1, sizeof *p.heap_times);
     int result = -1;
+    for (size_t i = 0; p.extremes && i < s->trace->stream_count; i++)
+        p.extremes[i] = (struct extremes){INT64_MAX, INT64_MIN};
     if (!p.extremes || !p.heap_times || merge_init(&p.merge, s->trace->stream_count) < 0)
         eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     else

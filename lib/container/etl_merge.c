@@ -50,12 +50,3 @@ void merge_pop(struct merge *m)
     m->entries[0] = m->entries[--m->count];
     sift_down(m);
 }
-
-struct merge_entry merge_second(const struct merge *m)
-{
-    if (m->count < 2)
-        return (struct merge_entry){INT64_MAX, UINT32_MAX};
-    if (m->count > 2 && merge_before(m->entries[2], m->entries[1]))
-        return m->entries[2];
-    return m->entries[1];
-}

@@ -34,6 +34,13 @@ void merge_pop(struct merge *m);
 
 /* The entry that would be lowest without the lowest one: how far a run may go. With one stream
  * left, an entry behind every other. */
-struct merge_entry merge_second(const struct merge *m);
+static inline struct merge_entry merge_second(const struct merge *m)
+{
+    if (m->count < 2)
+        return (struct merge_entry){INT64_MAX, UINT32_MAX};
+    if (m->count > 2 && merge_before(m->entries[2], m->entries[1]))
+        return m->entries[2];
+    return m->entries[1];
+}
 
 #endif

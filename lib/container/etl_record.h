@@ -36,6 +36,18 @@ enum rec_result {
     REC_DAMAGED, /* no record header, or one that does not fit */
 };
 
+/* Whether the bytes (at least 8) begin a SYSTEM record. */
+static inline bool rec_is_system(const uint8_t *at)
+{
+    /* REC_SYSTEM32 is 1, REC_SYSTEM64 is 2: one comparison for both. */
+    return (unsigned)load_u16(at + HOOK_KIND) - (REC_MARK_TRACE << 8 | REC_SYSTEM32) <= 1u;
+}
+
+static inline uint8_t rec_system_pointer_size(const uint8_t *at)
+{
+    return (uint8_t)(4 * at[HOOK_KIND]);
+}
+
 /* rec_parse() for every kind of record. */
 enum rec_result rec_parse_any(const uint8_t *at, size_t left, struct record *record);
 
@@ -44,11 +56,7 @@ enum rec_result rec_parse_any(const uint8_t *at, size_t left, struct record *rec
  * SYSTEM records, which all heap events are, are taken apart in place: half the instructions. */
 static inline enum rec_result rec_parse(const uint8_t *at, size_t left, struct record *record)
 {
-    if (left < SYSTEM_BYTES)
-        return rec_parse_any(at, left, record);
-    unsigned kind_and_mark = load_u16(at + HOOK_KIND);
-    if (kind_and_mark != (REC_MARK_TRACE << 8 | REC_SYSTEM64) &&
-        kind_and_mark != (REC_MARK_TRACE << 8 | REC_SYSTEM32))
+    if (left < SYSTEM_BYTES || !rec_is_system(at))
         return rec_parse_any(at, left, record);
     uint32_t size = load_u16(at + HOOK_SIZE);
     if (size < SYSTEM_BYTES || size > left)
@@ -63,9 +71,9 @@ static inline enum rec_result rec_parse(const uint8_t *at, size_t left, struct r
     record->thread_id = load_u32(at + SYSTEM_THREAD);
     record->hook = load_u16(at + HOOK_ID);
     record->event = 0;
-    record->kind = (uint8_t)kind_and_mark;
+    record->kind = at[HOOK_KIND];
     record->version = at[HOOK_VERSION];
-    record->pointer_size = (uint8_t)(4 * (kind_and_mark & 3));
+    record->pointer_size = rec_system_pointer_size(at);
     record->has_time = true;
     record->has_hook = true;
     return REC_OK;

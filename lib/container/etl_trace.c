@@ -71,7 +71,7 @@ static int add_streams(struct etl_trace *t, size_t input, size_t first_clock)
         t->streams[t->stream_count++] = (struct etl_stream){
             .first = b,
             .next = b,
-            .end = last,
+            .last = last,
             .clock = &t->clocks[first_clock + b->segment],
             .file = f,
             .input = (uint32_t)input,
@@ -146,9 +146,10 @@ void etl_trace_rewind(struct etl_trace *t, bool telling)
     for (size_t i = 0; i < t->stream_count; i++) {
         struct etl_stream *s = &t->streams[i];
         s->next = s->first;
-        s->at = s->valid = 0;
-        s->has_raw = false;
-        s->key = INT64_MIN;
+        s->at = s->end = NULL;
+        s->raw_is_key = t->one_axis;
+        s->events = s->steps_back = 0;
+        s->raw = s->key = INT64_MIN;
     }
 }
 
@@ -174,23 +175,24 @@ static bool only_fill(const uint8_t *bytes, size_t length)
 
 static enum etl_step end_buffer(struct etl_trace *t, struct etl_stream *s, enum rec_result why)
 {
-    size_t left = s->valid - s->at;
+    size_t left = (size_t)(s->end - s->at);
     if (t->telling) {
-        int64_t offset = s->open_offset + (int64_t)s->at;
+        int64_t offset = s->open_offset + (s->at - s->bytes);
         if (why == REC_DAMAGED)
             tell_damage(t, s, offset, left, "a record that does not fit; the rest of its buffer is lost");
-        else if (left >= 8 && !only_fill(s->bytes + s->at, left))
+        else if (left >= 8 && !only_fill(s->at, left))
             tell_damage(t, s, offset, left, "no record where one is due; the rest of its buffer is lost");
     }
-    s->at = s->valid = 0;
+    s->at = s->end;
     return ETL_BUFFER;
 }
 
 static enum etl_step open_buffer(struct etl_trace *t, struct etl_stream *s, struct eh_error *e)
 {
-    if (s->next == s->end) {
+    if (s->next == s->last) {
         free(s->bytes);
         s->bytes = NULL;
+        s->at = s->end = NULL;
         s->room = 0;
         return ETL_END;
     }
@@ -201,40 +203,45 @@ static enum etl_step open_buffer(struct etl_trace *t, struct etl_stream *s, stru
     int64_t n = etl_file_load(s->file, b, &s->bytes, &s->room, &t->packed, &t->packed_room, e);
     if (n < 0)
         return (enum etl_step)eh_context(e, "%s", s->file->path);
-    s->at = BUF_HEADER_BYTES;
-    s->valid = (size_t)n;
+    s->at = s->bytes + (n ? BUF_HEADER_BYTES : 0);
+    s->end = s->bytes + n;
     if (n == 0) {
-        s->at = 0;
         tell_damage(t, s, b->offset, b->stored,
                     "a compressed buffer that none of the three algorithms can expand; its records are lost");
     }
     return ETL_BUFFER;
 }
 
-static void step_time(struct etl_trace *t, struct etl_stream *s)
+static void step_time(const struct etl_trace *t, struct etl_stream *s)
 {
     int64_t raw = s->record.raw;
-    if (s->has_raw && raw < s->raw && t->telling)
-        t->counts.time_steps_back++;
+    s->steps_back += raw < s->raw;
     s->raw = raw;
-    s->has_raw = true;
     int64_t key = t->one_axis ? raw : etl_time_ns(s->clock, raw);
     if (key > s->key)
         s->key = key;
 }
 
-enum etl_step etl_stream_next(struct etl_trace *t, struct etl_stream *s, struct eh_error *e)
+enum etl_step etl_stream_next_any(struct etl_trace *t, struct etl_stream *s, struct eh_error *e)
 {
-    if (s->at == s->valid)
+    s->current = NULL;
+    if (s->at == s->end)
         return open_buffer(t, s, e);
-    enum rec_result found = rec_parse(s->bytes + s->at, s->valid - s->at, &s->record);
+    enum rec_result found = rec_parse(s->at, (size_t)(s->end - s->at), &s->record);
     if (found != REC_OK)
         return end_buffer(t, s, found);
-    size_t step = REC_STEP(s->record.size);
-    s->at = step < s->valid - s->at ? s->at + step : s->valid;
+    etl_stream_step(s, s->record.size);
+    s->parsed = true;
     if (s->record.has_time)
         step_time(t, s);
-    if (t->telling)
-        t->counts.events++;
+    s->events++;
     return ETL_RECORD;
+}
+
+void etl_trace_count(struct etl_trace *t)
+{
+    for (size_t i = 0; i < t->stream_count; i++) {
+        t->counts.events += t->streams[i].events;
+        t->counts.time_steps_back += t->streams[i].steps_back;
+    }
 }

@@ -16,22 +16,26 @@ struct etl_clock {
 
 /* The records of one processor in one session, in the order in which they were written. */
 struct etl_stream {
-    const struct etl_buffer *first, *next, *end; /* buffers; from next on still to be read */
+    const struct etl_buffer *first, *next, *last; /* its buffers: all, and from the next
+                                                   one to be read up to, not including, last */
     const struct etl_clock *clock;
     struct etl_file *file;
     uint8_t *bytes; /* the open buffer, header included */
     size_t room;
-    size_t at, valid;     /* of the open buffer */
+    const uint8_t *at, *end; /* in the open buffer: next record, end of the valid bytes */
     int64_t open_offset;  /* of the open buffer in the input */
     bool open_cut;
-    int64_t raw;  /* of the last record with a time */
+    int64_t raw;  /* of the last record with a time; INT64_MIN before the first */
     int64_t key;  /* merge key: running maximum of the records' times on the axis */
-    bool has_raw;
+    uint64_t events, steps_back; /* of this pass so far */
+    bool raw_is_key; /* the trace has one axis: raw times compare as they are */
     bool mixed;   /* the session mixed its processors in one stream: cpu says nothing */
     uint16_t cpu;
     uint32_t input; /* index of the input */
-    bool has_record; /* for the user of the stream: it stands at a record, not at a buffer's end */
-    struct record record; /* the current record, valid until the stream moves on */
+    const uint8_t *current; /* the record the stream stands at, NULL at a buffer's end */
+    uint32_t current_size;  /* bytes, unpadded */
+    bool parsed;            /* `record` describes it already */
+    struct record record;   /* valid after etl_stream_record() until the stream moves on */
 };
 
 struct etl_trace {
@@ -48,7 +52,7 @@ struct etl_trace {
     struct notices notices;
     uint64_t bytes_done; /* of buffers read so far, over all passes */
     uint64_t bytes_total; /* of one pass */
-    bool telling;  /* this pass counts records and tells damage */
+    bool telling;  /* this pass tells damage */
     uint8_t *packed;
     size_t packed_room;
 };
@@ -62,18 +66,67 @@ void etl_trace_close(struct etl_trace *t);
 /* Session `i` over all inputs, counted as clocks are. */
 const struct etl_header *etl_trace_header(const struct etl_trace *t, size_t i);
 
-/* Puts every stream back to its beginning; `telling` for the one pass that counts and tells. */
+/* Puts every stream back to its beginning; `telling` for the one pass that tells damage. */
 void etl_trace_rewind(struct etl_trace *t, bool telling);
+
+/* Adds what the streams counted in a pass that has ended to the counts. */
+void etl_trace_count(struct etl_trace *t);
 
 enum etl_step {
     ETL_ERROR = -1,
     ETL_END = 0,
-    ETL_RECORD, /* stream->record is set */
+    ETL_RECORD, /* the stream stands at a record */
     ETL_BUFFER, /* a buffer ended: a good moment to let other streams catch up */
 };
 
-/* Moves a stream to its next record and its key to that record's place. */
-enum etl_step etl_stream_next(struct etl_trace *t, struct etl_stream *s, struct eh_error *e);
+/* etl_stream_next() for every kind of record, and between buffers. */
+enum etl_step etl_stream_next_any(struct etl_trace *t, struct etl_stream *s, struct eh_error *e);
+
+static inline void etl_stream_step(struct etl_stream *s, uint32_t size)
+{
+    size_t step = REC_STEP(size), left = (size_t)(s->end - s->at);
+    s->current = s->at;
+    s->current_size = size;
+    s->at += step < left ? step : left;
+}
+
+/* Moves a stream to its next record and its key to that record's place. What the record says is
+ * taken apart only when someone asks: most records are passed twice and read once. */
+static inline enum etl_step etl_stream_next(struct etl_trace *t, struct etl_stream *s,
+                                            struct eh_error *e)
+{
+    const uint8_t *at = s->at;
+    size_t left = (size_t)(s->end - at);
+    if (left < SYSTEM_BYTES || !rec_is_system(at) || !s->raw_is_key)
+        return etl_stream_next_any(t, s, e);
+    uint32_t size = load_u16(at + HOOK_SIZE);
+    if (size < SYSTEM_BYTES || size > left)
+        return etl_stream_next_any(t, s, e);
+    int64_t raw = load_i64(at + SYSTEM_TIME);
+    s->steps_back += raw < s->raw;
+    s->events++;
+    s->raw = raw;
+    if (raw > s->key)
+        s->key = raw;
+    s->parsed = false;
+    etl_stream_step(s, size);
+    return ETL_RECORD;
+}
+
+/* Takes the current record apart. */
+static inline const struct record *etl_stream_record(struct etl_stream *s)
+{
+    if (!s->parsed)
+        rec_parse(s->current, s->current_size, &s->record);
+    s->parsed = true;
+    return &s->record;
+}
+
+/* The type of the current record if it is a SYSTEM record of that hook group, else -1. */
+static inline int etl_stream_system_type(const struct etl_stream *s, unsigned group)
+{
+    return !s->parsed && s->current[HOOK_ID + 1] == group ? s->current[HOOK_ID] : -1;
+}
 
 /* Nanoseconds since the trace's start, rounded down, saturating. */
 static inline int64_t etl_time_ns(const struct etl_clock *c, int64_t raw)

@@ -156,38 +156,11 @@ static void decode_fields(const uint8_t *p, const char *layout, unsigned pointer
     }
 }
 
-/* The two records that make up nearly every trace, in the layout nearly all of them have. Worth it:
- * they skip the layout search and the field loop. */
-static bool decode_common(const struct record *r, unsigned type, struct eh_event *row)
-{
-    const uint8_t *p = r->payload;
-    if (r->pointer_size != 8)
-        return false;
-    if (type == 0x21 && r->payload_size == 28) {
-        row->kind = EH_ALLOC;
-        row->size = load_u64(p + 8);
-        row->address = load_u64(p + 16);
-        row->source = load_u32(p + 24);
-        row->flags |= EH_HAS_HEAP | EH_HAS_SIZE | EH_HAS_ADDRESS | EH_HAS_SOURCE;
-    } else if (type == 0x24 && r->payload_size == 20) {
-        row->kind = EH_FREE;
-        row->address = load_u64(p + 8);
-        row->source = load_u32(p + 16);
-        row->flags |= EH_HAS_HEAP | EH_HAS_ADDRESS | EH_HAS_SOURCE;
-    } else {
-        return false;
-    }
-    row->heap = load_u64(p);
-    return true;
-}
-
 enum heap_fit heap_decode(const struct record *r, unsigned type, bool exact, struct eh_event *row,
                           struct heap_extra *ret_extra)
 {
     *ret_extra = (struct heap_extra){0};
-    row->hook = (uint16_t)(0x1000 | type);
-    if (decode_common(r, type, row))
-        return HEAP_FITS;
+    row->hook = (uint16_t)(HEAP_GROUP << 8 | type);
     const struct kind_layout *k = layout_of(type);
     row->kind = (uint8_t)heap_kind(type);
     if (!k)

@@ -1,7 +1,6 @@
 #include "track/live.h"
 
 #include "base/array.h"
-#include "base/hash.h"
 #include "base/limits.h"
 
 #include <stdlib.h>
@@ -43,35 +42,12 @@ void slab_finish(struct slab *s)
     *s = (struct slab){0};
 }
 
-static uint32_t tag_of(uint64_t address)
-{
-    return (uint32_t)hash_u64(address);
-}
-
-static uint64_t slot_of(uint32_t tag, uint32_t id)
-{
-    return (uint64_t)tag << 32 | id;
-}
-
 static uint32_t slot_tag(uint64_t slot)
 {
     return (uint32_t)(slot >> 32);
 }
 
-uint32_t live_find(const struct live *l, const struct slab *s, uint64_t address)
-{
-    if (!l->count)
-        return 0;
-    uint32_t tag = tag_of(address);
-    for (uint32_t at = tag & l->mask; l->slots[at]; at = (at + 1) & l->mask) {
-        uint32_t id = (uint32_t)l->slots[at];
-        if (slot_tag(l->slots[at]) == tag && slab_block(s, id)->address == address)
-            return id;
-    }
-    return 0;
-}
-
-static void place(uint64_t *slots, uint32_t mask, uint64_t slot)
+static void place_slot(uint64_t *slots, uint32_t mask, uint64_t slot)
 {
     uint32_t at = slot_tag(slot) & mask;
     while (slots[at])
@@ -79,39 +55,40 @@ static void place(uint64_t *slots, uint32_t mask, uint64_t slot)
     slots[at] = slot;
 }
 
-/* Keeps at most three quarters of the slots in use. */
-static int make_room(struct live *l)
+static int grow(struct live *l)
 {
     size_t slots = l->slots ? (size_t)l->mask + 1 : 0;
-    if (l->count + 1 <= slots / 4 * 3)
-        return 0;
     size_t more = slots ? slots * 2 : FIRST_SLOTS;
     uint64_t *bigger = more - 1 <= UINT32_MAX ? calloc(more, sizeof *bigger) : NULL;
     if (!bigger)
         return -1;
     for (size_t i = 0; i < slots; i++)
         if (l->slots[i])
-            place(bigger, (uint32_t)(more - 1), l->slots[i]);
+            place_slot(bigger, (uint32_t)(more - 1), l->slots[i]);
     free(l->slots);
     l->slots = bigger;
     l->mask = (uint32_t)(more - 1);
     return 0;
 }
 
-int live_add(struct live *l, const struct slab *s, uint32_t id)
+int live_put(struct live *l, struct live_place place, uint32_t id)
 {
-    if (make_room(l) < 0)
-        return -1;
-    place(l->slots, l->mask, slot_of(tag_of(slab_block(s, id)->address), id));
+    uint64_t slot = (uint64_t)place.tag << 32 | id;
+    /* At most three quarters of the slots are in use. */
+    if (l->slots && l->count < l->mask - l->mask / 4) {
+        l->slots[place.at] = slot;
+    } else {
+        if (grow(l) < 0)
+            return -1;
+        place_slot(l->slots, l->mask, slot);
+    }
     l->count++;
     return 0;
 }
 
-void live_remove(struct live *l, const struct slab *s, uint32_t id)
+void live_cut(struct live *l, struct live_place place)
 {
-    uint32_t at = tag_of(slab_block(s, id)->address) & l->mask;
-    while ((uint32_t)l->slots[at] != id)
-        at = (at + 1) & l->mask;
+    uint32_t at = place.at;
     /* Pull later entries of the run back over the hole, except those already at home or before. */
     for (uint32_t next = (at + 1) & l->mask; l->slots[next]; next = (next + 1) & l->mask) {
         uint32_t home = slot_tag(l->slots[next]) & l->mask;

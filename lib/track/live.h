@@ -3,6 +3,8 @@
 #ifndef ETLHEAP_TRACK_LIVE_H
 #define ETLHEAP_TRACK_LIVE_H
 
+#include "base/hash.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,14 +52,34 @@ struct live {
     uint32_t count;
 };
 
-/* The id of the block at `address`, 0 when none is live. */
-uint32_t live_find(const struct live *l, const struct slab *s, uint64_t address);
+/* Where an address stands in a table, or would. Good until the table changes. */
+struct live_place {
+    uint32_t id;  /* 0: not live */
+    uint32_t tag; /* low half of the address's hash */
+    uint32_t at;  /* slot */
+};
 
-/* Enters block `id`, whose address is not live yet. 0, or -1 without memory. */
-int live_add(struct live *l, const struct slab *s, uint32_t id);
+static inline struct live_place live_seek(const struct live *l, const struct slab *s,
+                                          uint64_t address)
+{
+    struct live_place p = {.tag = (uint32_t)hash_u64(address)};
+    if (!l->slots)
+        return p;
+    uint64_t slot;
+    for (p.at = p.tag & l->mask; (slot = l->slots[p.at]); p.at = (p.at + 1) & l->mask) {
+        if (slot >> 32 == p.tag && slab_block(s, (uint32_t)slot)->address == address) {
+            p.id = (uint32_t)slot;
+            return p;
+        }
+    }
+    return p;
+}
 
-/* Takes block `id` out, which is in. The block stays in the slab. */
-void live_remove(struct live *l, const struct slab *s, uint32_t id);
+/* Enters block `id`, whose address was sought and found not live. 0, or -1 without memory. */
+int live_put(struct live *l, struct live_place place, uint32_t id);
+
+/* Takes the block found at `place` out. It stays in the slab. */
+void live_cut(struct live *l, struct live_place place);
 
 /* The first id in slots [*at, ...), 0 at the end; moves *at behind it. For emptying the table:
  * nothing may be added or removed meanwhile. */

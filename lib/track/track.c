@@ -60,10 +60,10 @@ static int new_heap(struct track *t, uint32_t process, uint64_t handle, uint32_t
     return 0;
 }
 
-static int find_heap(struct track *t, uint32_t process, uint64_t handle, uint32_t *ret_heap)
+static inline int find_heap(struct track *t, uint32_t process, uint64_t handle, uint32_t *ret_heap)
 {
-    /* Handles are the heaps' addresses: 64 KiB apart. */
-    struct heap_cache *c = &t->cache[(handle >> 16 ^ process) % HEAP_CACHE_SLOTS];
+    struct heap_cache *c =
+        &t->cache[((handle ^ process) * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - HEAP_CACHE_BITS)];
     if (c->heap && c->process == process && c->handle == handle) {
         *ret_heap = c->heap;
         return 0;
@@ -76,7 +76,7 @@ static int find_heap(struct track *t, uint32_t process, uint64_t handle, uint32_
     return 0;
 }
 
-static void set_live(const struct track *t, struct eh_event *row)
+static inline void set_live(const struct track *t, struct eh_event *row)
 {
     const struct heap_state *h = &t->heaps[row->heap_index];
     const struct process_state *p = &t->processes[row->process];
@@ -92,7 +92,7 @@ static int64_t age(const struct block *b, int64_t now)
     return now > b->birth_ns ? now - b->birth_ns : 0;
 }
 
-static void change_bytes(struct track *t, struct heap_state *h, uint64_t plus, uint64_t minus,
+static inline void change_bytes(struct track *t, struct heap_state *h, uint64_t plus, uint64_t minus,
                          int64_t time_ns)
 {
     h->bytes += plus - minus;
@@ -106,21 +106,21 @@ static void change_bytes(struct track *t, struct heap_state *h, uint64_t plus, u
 }
 
 /* The state's side of a block's going: figures and slab. The table is the caller's to change. */
-static void forget(struct track *t, struct heap_state *h, uint32_t id, int64_t time_ns)
+static inline void forget(struct track *t, struct heap_state *h, uint32_t id, int64_t time_ns)
 {
     struct block *b = slab_block(&t->slab, id);
     t->processes[h->process].blocks--;
-    t->blocks--;
     change_bytes(t, h, 0, b->size, time_ns);
     if (b->replaced)
         slab_give(&t->slab, b->replaced);
     slab_give(&t->slab, id);
 }
 
-static void remove_block(struct track *t, struct heap_state *h, uint32_t id, int64_t time_ns)
+static void remove_block(struct track *t, struct heap_state *h, struct live_place place,
+                         int64_t time_ns)
 {
-    live_remove(&h->live, &t->slab, id);
-    forget(t, h, id, time_ns);
+    live_cut(&h->live, place);
+    forget(t, h, place.id, time_ns);
 }
 
 static void set_origin(const struct block *b, struct eh_event *row)
@@ -132,7 +132,7 @@ static void set_origin(const struct block *b, struct eh_event *row)
 }
 
 /* Fills `row` with what is reported of a block that goes. */
-static void report_removal(const struct track *t, const struct block *b, struct eh_event *row)
+static inline void report_removal(const struct track *t, const struct block *b, struct eh_event *row)
 {
     row->size = b->size;
     row->lifetime_ns = age(b, row->time_ns);
@@ -161,19 +161,19 @@ static struct eh_event drop_row(const struct eh_event *cause, uint64_t address, 
     };
 }
 
-static struct eh_event drop_block(struct track *t, struct heap_state *h, uint32_t id,
+static struct eh_event drop_block(struct track *t, struct heap_state *h, struct live_place place,
                                   const struct eh_event *cause, uint8_t reason)
 {
-    const struct block *b = slab_block(&t->slab, id);
+    const struct block *b = slab_block(&t->slab, place.id);
     struct eh_event row = drop_row(cause, b->address, reason);
     report_removal(t, b, &row);
-    remove_block(t, h, id, cause->time_ns);
+    remove_block(t, h, place, cause->time_ns);
     set_live(t, &row);
     return row;
 }
 
-static int add_block(struct track *t, struct heap_state *h, struct eh_event *row,
-                     uint32_t replaced, struct eh_error *e)
+static inline int add_block(struct track *t, struct heap_state *h, struct live_place place,
+                     struct eh_event *row, uint32_t replaced, struct eh_error *e)
 {
     uint32_t id = slab_take(&t->slab);
     if (!id)
@@ -188,10 +188,9 @@ static int add_block(struct track *t, struct heap_state *h, struct eh_event *row
         .thread_id = row->thread_id,
         .replaced = replaced,
     };
-    if (live_add(&h->live, &t->slab, id) < 0)
+    if (live_put(&h->live, place, id) < 0)
         return out_of_memory(e);
     p->blocks++;
-    t->blocks++;
     change_bytes(t, h, row->size, 0, row->time_ns);
     row->flags |= EH_ADDED;
     set_origin(slab_block(&t->slab, id), row);
@@ -199,11 +198,11 @@ static int add_block(struct track *t, struct heap_state *h, struct eh_event *row
 }
 
 /* An earlier free was lost: the old block goes, and is kept aside for a free that comes late. */
-static int replace_block(struct track *t, struct heap_state *h, uint32_t old,
+static int replace_block(struct track *t, struct heap_state *h, struct live_place old,
                          const struct eh_event *row, struct eh_event *out, uint32_t *ret_kept,
                          struct eh_error *e)
 {
-    struct block kept = *slab_block(&t->slab, old);
+    struct block kept = *slab_block(&t->slab, old.id);
     *out = drop_block(t, h, old, row, EH_DROP_REPLACED);
     out->flags &= (uint16_t)~EH_TEMPORARY;
     t->stats->replaced_allocs++;
@@ -216,21 +215,23 @@ static int replace_block(struct track *t, struct heap_state *h, uint32_t old,
     return 0;
 }
 
-static int apply_alloc(struct track *t, struct heap_state *h, struct eh_event *row,
+static inline int apply_alloc(struct track *t, struct heap_state *h, struct eh_event *row,
                        struct eh_event *out, struct eh_error *e)
 {
     if (!row->address) {
         t->stats->failed_allocs++;
         return 0;
     }
+    struct live_place place = live_seek(&h->live, &t->slab, row->address);
+    uint32_t kept = 0;
     int drops = 0;
-    uint32_t kept = 0, old = live_find(&h->live, &t->slab, row->address);
-    if (old) {
-        if (replace_block(t, h, old, row, out, &kept, e) < 0)
+    if (place.id) {
+        if (replace_block(t, h, place, row, out, &kept, e) < 0)
             return -1;
+        place = live_seek(&h->live, &t->slab, row->address);
         drops = 1;
     }
-    return add_block(t, h, row, kept, e) < 0 ? -1 : drops;
+    return add_block(t, h, place, row, kept, e) < 0 ? -1 : drops;
 }
 
 /* A free within a millisecond of a replacement is the late one of the block replaced. */
@@ -250,20 +251,20 @@ static bool take_late_free(struct track *t, struct block *b, struct eh_event *ro
     return late;
 }
 
-static void apply_free(struct track *t, struct heap_state *h, struct eh_event *row)
+static inline void apply_free(struct track *t, struct heap_state *h, struct eh_event *row)
 {
     if (!row->address)
         return;
-    uint32_t id = live_find(&h->live, &t->slab, row->address);
-    if (!id) {
+    struct live_place place = live_seek(&h->live, &t->slab, row->address);
+    if (!place.id) {
         t->stats->unmatched_frees++;
         return;
     }
-    struct block *b = slab_block(&t->slab, id);
+    struct block *b = slab_block(&t->slab, place.id);
     if (take_late_free(t, b, row))
         return;
     report_removal(t, b, row);
-    remove_block(t, h, id, row->time_ns);
+    remove_block(t, h, place, row->time_ns);
 }
 
 static void resize_block(struct track *t, struct heap_state *h, struct block *b,
@@ -297,15 +298,18 @@ static int apply_realloc(struct track *t, struct heap_state *h, struct eh_event 
         return 0;
     int drops = 0;
     bool moving = row->old_address != row->address;
-    uint32_t id = live_find(&h->live, &t->slab, row->address);
-    uint32_t old = moving ? live_find(&h->live, &t->slab, row->old_address) : 0;
-    if (old && (!id || is_older(slab_block(&t->slab, old), slab_block(&t->slab, id)))) {
+    struct live_place at = live_seek(&h->live, &t->slab, row->address), old = {0};
+    if (moving)
+        old = live_seek(&h->live, &t->slab, row->old_address);
+    if (old.id &&
+        (!at.id || is_older(slab_block(&t->slab, old.id), slab_block(&t->slab, at.id)))) {
         *out = drop_block(t, h, old, row, EH_DROP_REALLOC);
+        at = live_seek(&h->live, &t->slab, row->address);
         drops = 1;
     }
-    if (!id)
-        return add_block(t, h, row, 0, e) < 0 ? -1 : drops;
-    resize_block(t, h, slab_block(&t->slab, id), row);
+    if (!at.id)
+        return add_block(t, h, at, row, 0, e) < 0 ? -1 : drops;
+    resize_block(t, h, slab_block(&t->slab, at.id), row);
     if (moving && !drops)
         t->stats->realloc_summaries++;
     return drops;
@@ -434,5 +438,6 @@ size_t track_sweep(struct track *t, struct eh_event *out, size_t room)
 void track_end(struct track *t)
 {
     t->stats->outstanding_bytes = t->bytes;
-    t->stats->outstanding_blocks = t->blocks;
+    for (size_t i = 0; i < t->process_room; i++)
+        t->stats->outstanding_blocks += t->processes[i].blocks;
 }

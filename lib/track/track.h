@@ -34,7 +34,7 @@ struct sweep {
     struct eh_event last; /* the row that stands behind the drops */
 };
 
-#define HEAP_CACHE_SLOTS 64
+#define HEAP_CACHE_BITS 6
 
 struct track {
     struct eh_model *model; /* borrowed */
@@ -46,11 +46,11 @@ struct track {
     size_t process_room;
     struct map heap_ids; /* (process, handle) to heap index */
     struct sweep sweep;
-    uint64_t bytes, blocks; /* live in all */
+    uint64_t bytes; /* live in all */
     struct heap_cache {
         uint64_t handle;
         uint32_t process, heap;
-    } cache[HEAP_CACHE_SLOTS]; /* heaps found lately, to spare the map */
+    } cache[1 << HEAP_CACHE_BITS]; /* heaps found lately, to spare the map */
 };
 
 void track_init(struct track *t, struct eh_model *model, struct eh_stats *stats);
