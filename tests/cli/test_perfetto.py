@@ -139,7 +139,7 @@ class PerfettoTestCase(support.CliTestCase):
         for states in trace.profile_states().values():
             live = Curve(points[str(states[0][0]['pid'])])
             for dump, state in states:
-                total = sum(s[0] - s[1] for s in state.values())
+                total = sum(s[0] - s[1] for s in state.values()) % 2**64
                 self.assertEqual(total, live.at(dump['time']), dump['time'])
 
 
