@@ -369,6 +369,8 @@ int convert_main(const struct writer *writer, int argc, char **argv)
         release(&c);
         return c.settings.help ? print_help(writer, groups, group_count) : print_version(writer);
     }
+    if (writer->check && writer->check(c.state, &c.error) < 0)
+        return status_of_failure(&c);
     c.inputs = (const char *const *)(argv + 1);
     c.input_count = (size_t)operands;
     c.report.quiet = c.settings.quiet;

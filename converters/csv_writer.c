@@ -1,89 +1,27 @@
-/* One CSV row for each heap event.
- *
- * A row is formatted straight into the sink's buffer, in space reserved once for all of its cells.
- * The default columns have a straight path of their own, in which the cells that repeat from row to
- * row (who: process to cpu; what: event and heap) are copied from small caches; any other choice of
- * columns takes them one by one. Both use the same functions for a cell. */
+/* etl2csv: options, and one of the tables. */
 #include "csv_writer.h"
 
-#include "base/array.h"
-#include "csv_columns.h"
-#include "csv_text.h"
-#include "text.h"
+#include "csv_table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SPREADSHEET_ROWS UINT64_C(1048575) /* beneath a header row */
 
-/* Room for any cell but process_name and stack, with its delimiter: numbers have up to 20 bytes,
- * names 25, and time_utc TEXT_UTC_BYTES. */
-#define CELL_BYTES 33
-/* Copies from the tables and caches below are of fixed length, and so may overshoot. */
-#define COPY_BYTES 64
-#define ROW_BYTES  (CSV_COLUMNS * CELL_BYTES + COPY_BYTES + 2)
-
-_Static_assert(TEXT_UTC_BYTES < CELL_BYTES && TEXT_I64_BYTES < CELL_BYTES &&
-                   TEXT_HEX_BYTES < CELL_BYTES,
-               "a cell and its delimiter fit");
-
-/* Text that is copied whole, whatever its length. */
-struct word {
-    uint32_t length;
-    char text[28];
+/* The first is the default. */
+static const struct csv_table *const tables[] = {
+    &csv_table_events,    &csv_table_heaps,     &csv_table_sizes,
+    &csv_table_callsites, &csv_table_processes, &csv_table_stacks,
 };
 
-#define SOURCES 8
-
-/* "4242,app.exe,4711,3," for a process, thread and processor. */
-struct who {
-    uint64_t key;     /* process and thread */
-    uint32_t cpu_key; /* cpu and whether it is known */
-    uint32_t length;  /* 0: empty slot */
-    char text[COPY_BYTES];
-};
-
-/* "alloc,0x1d2a4b50000," for a kind and heap handle. */
-struct what {
-    uint64_t heap;
-    uint32_t key; /* kind, hook and whether the heap is known */
-    uint32_t length; /* 0: empty slot */
-    char text[COPY_BYTES];
-};
-
-/* The leading digits that a number shares with the one before it in its column. */
-struct leading {
-    uint64_t value; /* 0: none yet */
-    size_t length;
-    char text[24];
-};
-
-#define WHO_SLOTS     256
-#define WHAT_SLOTS    256
-#define ADDRESS_SLOTS 32
-
-/* A process's name as a cell; filled when it is first written. */
-struct name {
-    char *text;
-    size_t length;
-};
+#define TABLES (sizeof tables / sizeof *tables)
 
 struct csv {
-    struct csv_dialect dialect;
-    struct csv_columns columns;
-    bool columns_given;
-    bool delimiter_given;
-    const struct writer_context *context;
-    struct out *out;
-    uint64_t row_count;
-    struct name *names; /* by process instance */
-    size_t name_count, name_room;
-    struct word kinds[EH_HEAP_KINDS];
-    struct word sources[SOURCES];
-    struct who who[WHO_SLOTS];
-    struct what what[WHAT_SLOTS];
-    struct leading time;
-    struct leading addresses[ADDRESS_SLOTS]; /* by heap */
+    struct csv_sheet wanted; /* as the options say */
+    const char *column_list; /* NULL: the table's default */
+    const struct csv_table *table;
+    struct csv_sheet *sheet; /* the table's state, NULL before begin */
 };
 
 enum {
@@ -98,7 +36,8 @@ enum {
 };
 
 static const struct option_spec options[] = {
-    {"table", 0, "NAME", "which table: events (the default)", OPTION_TABLE},
+    {"table", 0, "NAME", "events (default), heaps, sizes, callsites, processes or stacks",
+     OPTION_TABLE},
     {"columns", 0, "LIST", "which columns, in which order: time_ns,event,size_bytes",
      OPTION_COLUMNS},
     {"delimiter", 0, "C", "one character between cells instead of a comma, or tab",
@@ -112,12 +51,18 @@ static const struct option_spec options[] = {
     {0},
 };
 
-static int set_table(const char *name, struct eh_error *e)
+static int set_table(struct csv *s, const char *name, struct eh_error *e)
 {
-    if (strcmp(name, "events"))
-        return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "there is no table '%s'; there is events",
-                       name);
-    return 0;
+    char valid[256] = "";
+    for (size_t i = 0, n = 0; i < TABLES && n < sizeof valid; i++) {
+        if (!strcmp(name, tables[i]->name)) {
+            s->table = tables[i];
+            return 0;
+        }
+        n += (size_t)snprintf(valid + n, sizeof valid - n, "%s%s", i ? ", " : "", tables[i]->name);
+    }
+    return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "there is no table '%s'; there are %s", name,
+                   valid);
 }
 
 static int set_option(void *state, int id, const char *argument, struct eh_error *e)
@@ -125,514 +70,108 @@ static int set_option(void *state, int id, const char *argument, struct eh_error
     struct csv *s = state;
     switch (id) {
     case OPTION_TABLE:
-        return set_table(argument, e);
+        return set_table(s, argument, e);
     case OPTION_COLUMNS:
-        s->columns_given = true;
-        return csv_parse_columns(&s->columns, argument, e);
+        s->column_list = argument;
+        return 0;
     case OPTION_DELIMITER:
-        s->delimiter_given = true;
-        return csv_parse_delimiter(&s->dialect.delimiter, argument, e);
+        return csv_parse_delimiter(&s->wanted.dialect.delimiter, argument, e);
     case OPTION_CRLF:
-        s->dialect.crlf = true;
+        s->wanted.dialect.crlf = true;
         return 0;
     case OPTION_BOM:
-        s->dialect.bom = true;
+        s->wanted.dialect.bom = true;
         return 0;
     case OPTION_NO_HEADER:
-        s->dialect.no_header = true;
+        s->wanted.dialect.no_header = true;
         return 0;
     case OPTION_EXCEL_SAFE:
-        s->dialect.excel_safe = true;
+        s->wanted.dialect.excel_safe = true;
         return 0;
     default:
-        s->dialect.decimal_addresses = true;
+        s->wanted.dialect.decimal_addresses = true;
         return 0;
     }
 }
 
-static void set_word(struct word *w, const char *text)
+/* Which columns there are depends on the table, which may be named after them. */
+static int check(void *state, struct eh_error *e)
 {
-    size_t length = strlen(text);
-    if (length > sizeof w->text)
-        length = sizeof w->text;
-    memcpy(w->text, text, length);
-    w->length = (uint32_t)length;
+    struct csv *s = state;
+    if (!s->table)
+        s->table = tables[0];
+    if (!s->wanted.dialect.delimiter)
+        s->wanted.dialect.delimiter = ',';
+    s->wanted.columns_given = s->column_list;
+    if (s->column_list)
+        return csv_parse_columns(&s->wanted.columns, s->column_list, s->table->columns,
+                                 s->table->column_count, e);
+    csv_first_columns(&s->wanted.columns, s->table->default_count);
+    return 0;
 }
 
-static void fill_words(struct csv *s)
+static int out_of_memory(const struct csv *s, struct eh_error *e)
 {
-    for (unsigned kind = 0; kind < EH_HEAP_KINDS; kind++)
-        set_word(&s->kinds[kind], eh_kind_name((enum eh_kind)kind));
-    for (uint32_t source = 0; source < SOURCES; source++) {
-        const char *word = eh_source_name(source);
-        char number[TEXT_U64_BYTES + 1];
-        *put_u64(number, source) = 0;
-        set_word(&s->sources[source], word ? word : number);
-    }
-}
-
-/* The cell before `at` was the row's last: its delimiter gives way to the end of the line. */
-static inline char *end_row(const struct csv *s, char *at)
-{
-    if (s->dialect.crlf) {
-        at[-1] = '\r';
-        *at++ = '\n';
-    } else {
-        at[-1] = '\n';
-    }
-    return at;
-}
-
-static void write_header(struct csv *s)
-{
-    char *at = out_reserve(s->out, ROW_BYTES);
-    if (s->dialect.bom)
-        at = put_string(at, "\xEF\xBB\xBF");
-    for (size_t i = 0; !s->dialect.no_header && i < s->columns.count; i++) {
-        at = put_string(at, csv_column_names[s->columns.columns[i]]);
-        *at++ = s->dialect.delimiter;
-    }
-    out_commit(s->out, s->dialect.no_header ? at : end_row(s, at));
+    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for the table of %s",
+                   s->table->name);
 }
 
 static int begin(void *state, const struct writer_context *context, struct eh_error *e)
 {
     struct csv *s = state;
-    (void)e;
-    s->context = context;
-    s->out = context->out;
-    if (!s->delimiter_given)
-        s->dialect.delimiter = ',';
-    if (!s->columns_given)
-        csv_default_columns(&s->columns);
-    fill_words(s);
-    write_header(s);
-    return 0;
-}
-
-/* Process instances may come with the rows that name them. */
-static int reserve_names(struct csv *s)
-{
-    size_t count = eh_model_processes(s->context->model);
-    if (ARRAY_RESERVE(s->names, s->name_room, count) < 0)
-        return -1;
-    memset(s->names + s->name_count, 0, (count - s->name_count) * sizeof *s->names);
-    s->name_count = count;
-    return 0;
-}
-
-static const struct name *add_name(struct csv *s, uint32_t process)
-{
-    if (process >= s->name_count && reserve_names(s) < 0)
-        return NULL;
-    const char *text = process ? eh_model_process(s->context->model, process)->name : NULL;
-    size_t length = text ? strlen(text) : 0;
-    struct name *n = &s->names[process];
-    n->text = malloc(CSV_TEXT_BYTES(length));
-    if (!n->text)
-        return NULL;
-    n->length = (size_t)(csv_put_text(&s->dialect, n->text, text ? text : "", length) - n->text);
-    return n;
-}
-
-/* The name of a row's process as a cell, or NULL when memory ran out. Process 0 has none. */
-static inline const struct name *name_of(struct csv *s, uint32_t process)
-{
-    if (process < s->name_count && s->names[process].text)
-        return &s->names[process];
-    return add_name(s, process);
-}
-
-static inline char *put_word(char *at, const struct word *w)
-{
-    memcpy(at, w->text, sizeof w->text);
-    return at + w->length;
-}
-
-static inline char *put_address(const struct csv *s, char *at, uint64_t address)
-{
-    return s->dialect.decimal_addresses ? put_u64(at, address) : put_hex(at, address);
-}
-
-static char *put_process_id(const struct csv *s, char *at, const struct eh_event *row)
-{
-    return row->process ? put_u64(at, eh_model_process(s->context->model, row->process)->pid) : at;
-}
-
-static char *put_process_name(const struct csv *s, char *at, const struct eh_event *row)
-{
-    const struct name *n = &s->names[row->process];
-    return put_bytes(at, n->text, n->length);
-}
-
-static char *put_thread_id(char *at, const struct eh_event *row)
-{
-    return row->thread_id == EH_NO_ID ? at : put_u64(at, row->thread_id);
-}
-
-static char *put_cpu(char *at, const struct eh_event *row)
-{
-    return row->flags & EH_HAS_CPU ? put_u64(at, row->cpu) : at;
-}
-
-static char *put_event(const struct csv *s, char *at, const struct eh_event *row)
-{
-    at = put_word(at, &s->kinds[row->kind]);
-    if (row->kind != EH_UNKNOWN)
-        return at;
-    *at++ = '_';
-    return put_hex(at, row->hook);
-}
-
-static char *put_heap(const struct csv *s, char *at, const struct eh_event *row)
-{
-    return row->flags & EH_HAS_HEAP ? put_address(s, at, row->heap) : at;
-}
-
-static inline char *put_block(const struct csv *s, char *at, const struct eh_event *row)
-{
-    return row->flags & EH_HAS_ADDRESS ? put_address(s, at, row->address) : at;
-}
-
-static inline char *put_size(char *at, const struct eh_event *row)
-{
-    return row->flags & EH_HAS_SIZE ? put_u64(at, row->size) : at;
-}
-
-static inline bool has_old(const struct eh_event *row)
-{
-    return row->kind == EH_REALLOC && row->flags & EH_HAS_HEAP;
-}
-
-static inline char *put_old_address(const struct csv *s, char *at, const struct eh_event *row)
-{
-    return has_old(row) ? put_address(s, at, row->old_address) : at;
-}
-
-static inline char *put_old_size(char *at, const struct eh_event *row)
-{
-    return has_old(row) ? put_u64(at, row->old_size) : at;
-}
-
-static inline char *put_source(const struct csv *s, char *at, const struct eh_event *row)
-{
-    if (!(row->flags & EH_HAS_SOURCE))
-        return at;
-    return row->source < SOURCES ? put_word(at, &s->sources[row->source])
-                                 : put_u64(at, row->source);
-}
-
-static inline char *put_lifetime(char *at, const struct eh_event *row)
-{
-    return row->flags & EH_HAS_LIFETIME ? put_i64(at, row->lifetime_ns) : at;
-}
-
-static inline char *put_if(char *at, const struct eh_event *row, unsigned flag, uint64_t value)
-{
-    return row->flags & flag ? put_u64(at, value) : at;
-}
-
-static inline char *put_stack_id(char *at, const struct eh_event *row)
-{
-    return row->stack ? put_u64(at, row->stack) : at;
-}
-
-static char *put_time_utc(const struct csv *s, char *at, const struct eh_event *row)
-{
-    /* Sums that leave the range of the clock stay at its end. */
-    int64_t start = s->context->info->start_unix_ns, time = row->time_ns, sum;
-    if (__builtin_add_overflow(start, time, &sum))
-        sum = time < 0 ? INT64_MIN : INT64_MAX;
-    return put_utc(at, sum);
-}
-
-/* One frame as "module+0x1234" or "0x7ff912345678", with the separator after it. */
-static size_t frame_bytes(const struct eh_model *model, const struct eh_frame *f)
-{
-    size_t module = f->image ? strlen(eh_model_image(model, f->image)->file_name) : 0;
-    return module + 1 + TEXT_HEX_BYTES + 1;
-}
-
-static char *put_frame(const struct eh_model *model, char *at, const struct eh_frame *f)
-{
-    if (!f->image)
-        return put_hex(at, f->address);
-    at = put_string(at, eh_model_image(model, f->image)->file_name);
-    *at++ = '+';
-    return put_hex(at, f->offset);
-}
-
-static size_t stack_text_bytes(const struct eh_model *model, const struct eh_stack *stack)
-{
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < stack->depth; i++)
-        bytes += frame_bytes(model, eh_model_frame(model, stack->frames[i]));
-    return bytes;
-}
-
-/* Room for the stack cell of a row: as plain text, and as the cell made of it. */
-static size_t stack_bytes(const struct csv *s, const struct eh_event *row)
-{
-    if (!row->stack)
-        return 0;
-    struct eh_stack stack = eh_model_stack(s->context->model, row->stack);
-    size_t plain = stack_text_bytes(s->context->model, &stack);
-    return plain + CSV_TEXT_BYTES(plain);
-}
-
-static char *put_stack(const struct csv *s, char *at, const struct eh_event *row)
-{
-    if (!row->stack)
-        return at;
-    const struct eh_model *model = s->context->model;
-    struct eh_stack stack = eh_model_stack(model, row->stack);
-    /* The plain text goes behind the place where the cell will end at the most. */
-    char *plain = at + CSV_TEXT_BYTES(stack_text_bytes(model, &stack));
-    char *end = plain;
-    for (uint32_t i = 0; i < stack.depth; i++) {
-        if (i)
-            *end++ = ';';
-        end = put_frame(model, end, eh_model_frame(model, stack.frames[i]));
-    }
-    return csv_put_text(&s->dialect, at, plain, (size_t)(end - plain));
-}
-
-static char *put_cell(const struct csv *s, char *at, const struct eh_event *row,
-                      enum csv_column column)
-{
-    switch (column) {
-    case CSV_TIME_NS:
-        return put_i64(at, row->time_ns);
-    case CSV_PROCESS_ID:
-        return put_process_id(s, at, row);
-    case CSV_PROCESS_NAME:
-        return put_process_name(s, at, row);
-    case CSV_THREAD_ID:
-        return put_thread_id(at, row);
-    case CSV_CPU:
-        return put_cpu(at, row);
-    case CSV_EVENT:
-        return put_event(s, at, row);
-    case CSV_HEAP:
-        return put_heap(s, at, row);
-    case CSV_ADDRESS:
-        return put_block(s, at, row);
-    case CSV_SIZE_BYTES:
-        return put_size(at, row);
-    case CSV_OLD_ADDRESS:
-        return put_old_address(s, at, row);
-    case CSV_OLD_SIZE_BYTES:
-        return put_old_size(at, row);
-    case CSV_SOURCE:
-        return put_source(s, at, row);
-    case CSV_LIFETIME_NS:
-        return put_lifetime(at, row);
-    case CSV_HEAP_LIVE_BYTES:
-        return put_if(at, row, EH_HAS_LIVE, row->heap_live_bytes);
-    case CSV_HEAP_LIVE_BLOCKS:
-        return put_if(at, row, EH_HAS_LIVE, row->heap_live_blocks);
-    case CSV_STACK_ID:
-        return put_stack_id(at, row);
-    case CSV_TIME_UTC:
-        return put_time_utc(s, at, row);
-    case CSV_RAW_TIME:
-        return put_i64(at, row->raw_time);
-    case CSV_PROCESS_LIVE_BYTES:
-        return put_if(at, row, EH_HAS_LIVE, row->process_live_bytes);
-    case CSV_PROCESS_LIVE_BLOCKS:
-        return put_if(at, row, EH_HAS_LIVE, row->process_live_blocks);
-    case CSV_STACK:
-        return put_stack(s, at, row);
-    case CSV_COLUMNS:
-        break;
-    }
-    return at;
-}
-
-static char *put_chosen_cells(const struct csv *s, char *at, const struct eh_event *row)
-{
-    const char *begin = at;
-    for (size_t i = 0; i < s->columns.count; i++) {
-        at = put_cell(s, at, row, (enum csv_column)s->columns.columns[i]);
-        *at++ = s->dialect.delimiter;
-    }
-    /* Many readers skip an empty line; a row of one empty cell needs its quotes. */
-    if (at - begin == 1) {
-        at = put_bytes(at - 1, "\"\"", 2);
-        *at++ = s->dialect.delimiter;
-    }
-    return at;
-}
-
-static char *put_cells(const struct csv *s, char *at, const struct eh_event *row,
-                       enum csv_column first, enum csv_column last)
-{
-    for (enum csv_column column = first; column <= last; column++) {
-        at = put_cell(s, at, row, column);
-        *at++ = s->dialect.delimiter;
-    }
-    return at;
-}
-
-/* process_id, process_name, thread_id, cpu */
-static inline char *put_who(struct csv *s, char *at, const struct eh_event *row)
-{
-    uint64_t key = (uint64_t)row->process << 32 | row->thread_id;
-    uint32_t cpu_key = (uint32_t)(row->flags & EH_HAS_CPU) << 16 | row->cpu;
-    struct who *w = &s->who[row->thread_id / 4 % WHO_SLOTS];
-    if (w->key == key && w->cpu_key == cpu_key && w->length) {
-        memcpy(at, w->text, sizeof w->text);
-        return at + w->length;
-    }
-    char *end = put_cells(s, at, row, CSV_PROCESS_ID, CSV_CPU);
-    size_t length = (size_t)(end - at);
-    if (length > sizeof w->text)
-        return end;
-    *w = (struct who){key, cpu_key, (uint32_t)length, {0}};
-    memcpy(w->text, at, length);
-    return end;
-}
-
-/* event, heap */
-static inline char *put_what(struct csv *s, char *at, const struct eh_event *row)
-{
-    uint32_t key = (uint32_t)row->hook << 16 | (row->flags & EH_HAS_HEAP) << 8 | row->kind;
-    struct what *w = &s->what[(row->heap_index * 4 + row->kind) % WHAT_SLOTS];
-    if (w->heap == row->heap && w->key == key && w->length) {
-        memcpy(at, w->text, sizeof w->text);
-        return at + w->length;
-    }
-    char *end = put_cells(s, at, row, CSV_EVENT, CSV_HEAP);
-    size_t length = (size_t)(end - at);
-    if (length > sizeof w->text)
-        return end;
-    *w = (struct what){row->heap, key, (uint32_t)length, {0}};
-    memcpy(w->text, at, length);
-    return end;
-}
-
-/* Rows follow each other by much less than a millisecond: six digits change, the others stay. */
-static inline char *put_next_time(struct csv *s, char *at, int64_t time_ns)
-{
-    if (time_ns < 1000000)
-        return put_i64(at, time_ns);
-    uint64_t high = (uint64_t)time_ns / 1000000;
-    struct leading *l = &s->time;
-    if (l->value != high) {
-        l->value = high;
-        l->length = (size_t)(put_u64(l->text, high) - l->text);
-    }
-    memcpy(at, l->text, sizeof l->text);
-    return put_six_digits(at + l->length, (uint32_t)((uint64_t)time_ns - high * 1000000));
-}
-
-/* The blocks of a heap mostly share the upper half of a 64-bit address. */
-static inline char *put_next_address(struct csv *s, char *at, const struct eh_event *row)
-{
-    uint64_t high = row->address >> 32;
-    if (!high || s->dialect.decimal_addresses)
-        return put_address(s, at, row->address);
-    struct leading *l = &s->addresses[row->heap_index % ADDRESS_SLOTS];
-    if (l->value != high) {
-        l->value = high;
-        l->length = (size_t)(put_hex(l->text, high) - l->text);
-    }
-    memcpy(at, l->text, sizeof l->text);
-    return put_eight_hex_digits(at + l->length, (uint32_t)row->address);
-}
-
-/* old_address, old_size_bytes */
-static inline char *put_old(const struct csv *s, char *at, const struct eh_event *row)
-{
-    at = put_old_address(s, at, row);
-    *at++ = s->dialect.delimiter;
-    at = put_old_size(at, row);
-    *at++ = s->dialect.delimiter;
-    return at;
-}
-
-static char *put_default_cells(struct csv *s, char *at, const struct eh_event *row)
-{
-    const char delimiter = s->dialect.delimiter;
-    at = put_next_time(s, at, row->time_ns);
-    *at++ = delimiter;
-    at = put_who(s, at, row);
-    at = put_what(s, at, row);
-    if (row->flags & EH_HAS_ADDRESS)
-        at = put_next_address(s, at, row);
-    *at++ = delimiter;
-    at = put_size(at, row);
-    *at++ = delimiter;
-    at = put_old(s, at, row);
-    at = put_source(s, at, row);
-    *at++ = delimiter;
-    at = put_lifetime(at, row);
-    *at++ = delimiter;
-    at = put_if(at, row, EH_HAS_LIVE, row->heap_live_bytes);
-    *at++ = delimiter;
-    at = put_if(at, row, EH_HAS_LIVE, row->heap_live_blocks);
-    *at++ = delimiter;
-    at = put_stack_id(at, row);
-    *at++ = delimiter;
-    return at;
-}
-
-static int write_row(struct csv *s, const struct eh_event *row, bool with_stack)
-{
-    const struct name *name = name_of(s, row->process);
-    if (!name)
-        return -1;
-    size_t room = ROW_BYTES + name->length;
-    if (with_stack)
-        room += stack_bytes(s, row);
-    char *at = out_reserve(s->out, room);
-    at = s->columns_given ? put_chosen_cells(s, at, row) : put_default_cells(s, at, row);
-    out_commit(s->out, end_row(s, at));
-    s->row_count++;
+    s->sheet = calloc(1, s->table->state_size);
+    if (!s->sheet)
+        return out_of_memory(s, e);
+    *s->sheet = s->wanted;
+    s->sheet->context = context;
+    s->sheet->out = context->out;
+    csv_write_header(s->sheet, s->table->columns);
+    if (s->table->begin && s->table->begin(s->sheet) < 0)
+        return out_of_memory(s, e);
     return 0;
 }
 
 static int write_rows(void *state, const struct eh_event *rows, size_t count, struct eh_error *e)
 {
     struct csv *s = state;
-    bool with_stack = memchr(s->columns.columns, CSV_STACK, s->columns.count);
-    for (const struct eh_event *row = rows; row < rows + count; row++)
-        if (row->kind < EH_HEAP_KINDS && !(row->flags & EH_HIDDEN) &&
-            write_row(s, row, with_stack) < 0)
-            return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
-    return 0;
+    return s->table->rows(s->sheet, rows, count) < 0 ? out_of_memory(s, e) : 0;
 }
 
 static int end(void *state, const struct eh_stats *stats, struct eh_error *e)
 {
     struct csv *s = state;
-    (void)stats, (void)e;
-    if (s->row_count > SPREADSHEET_ROWS)
-        s->context->warn(s->context->warn_context,
-                         "spreadsheets show only the first 1048575 rows and drop the rest without "
-                         "a word; load the table into a database, or record fewer events");
+    (void)stats;
+    if (s->table->end && s->table->end(s->sheet) < 0)
+        return out_of_memory(s, e);
+    if (s->sheet->row_count > SPREADSHEET_ROWS)
+        s->sheet->context->warn(s->sheet->context->warn_context,
+                                "spreadsheets show only the first 1048575 rows and drop the rest "
+                                "without a word; load the table into a database, or record fewer "
+                                "events");
     return 0;
 }
 
 static void done(void *state)
 {
     struct csv *s = state;
-    for (size_t i = 0; s->names && i < s->name_count; i++)
-        free(s->names[i].text);
-    free(s->names);
+    if (s->sheet && s->table->done)
+        s->table->done(s->sheet);
+    free(s->sheet);
 }
 
 const struct writer csv_writer = {
     .command = "etl2csv",
-    .summary = "Windows heap events of an .etl trace as CSV, one row each",
+    .summary = "Windows heap events of an .etl trace as CSV, one row each, or a table of sums",
     .examples = "  etl2csv heap.etl                          writes heap.csv\n"
                 "  etl2csv heap.etl kernel.etl -o all.csv    with the process names of kernel.etl\n"
                 "  etl2csv --columns time_ns,event,size_bytes -c heap.etl | head\n"
+                "  etl2csv --table callsites heap.etl -o sites.csv    who allocates how much\n"
                 "  etl2csv - < heap.etl | sqlite3 heap.db '.import --csv /dev/stdin heap'\n",
     .suffix = ".csv",
     .state_size = sizeof(struct csv),
     .options = options,
     .set = set_option,
+    .check = check,
     .begin = begin,
     .rows = write_rows,
     .end = end,

@@ -49,6 +49,9 @@ struct writer {
     /* Takes option `id` with `argument` (NULL for switches; owned by the caller, lives all run).
      * Called before begin, on the zeroed state. 0, or -1 with a text that says what is valid. */
     int (*set)(void *state, int id, const char *argument, struct eh_error *e);
+    /* After the last option, before any file is opened: whether they go together. Like `set`;
+     * may be NULL. */
+    int (*check)(void *state, struct eh_error *e);
 
     /* All return 0 or -1 with `e` filled; errors of the sink are the driver's to look at. */
     int (*begin)(void *state, const struct writer_context *context, struct eh_error *e);

@@ -148,6 +148,15 @@ static int set_choice(void *state, const struct choice *c, struct eh_error *e)
     return -1;
 }
 
+/* What the driver does with the command line. */
+static int choose(void *state, const struct choice *choices, struct eh_error *e)
+{
+    for (const struct choice *c = choices; c->name; c++)
+        if (set_choice(state, c, e) < 0)
+            return -1;
+    return csv_writer.check(state, e);
+}
+
 static void read_back(FILE *f)
 {
     free(written);
@@ -170,8 +179,7 @@ static void write_csv(const struct choice *choices, const struct eh_event *r, si
     struct out *out;
     ck_assert_int_eq(out_open(&out, fileno(f), 0, &e), 0);
     void *state = calloc(1, csv_writer.state_size);
-    for (const struct choice *c = choices; c->name; c++)
-        ck_assert_int_eq(set_choice(state, c, &e), 0);
+    ck_assert_int_eq(choose(state, choices, &e), 0);
     struct writer_context context = {&info, model, out, keep_warning, NULL, "etl2csv 1"};
     ck_assert_int_eq(csv_writer.begin(state, &context, &e), 0);
     for (unsigned i = 0; i < repeat; i++)
@@ -402,7 +410,7 @@ START_TEST(wrong_arguments)
         {{"columns", ""}, "there is no column ''"},
         {{"columns", "time_ns,"}, "there is no column ''"},
         {{"columns", "time_ns,cpu,time_ns"}, "time_ns is named twice"},
-        {{"table", "heaps"}, "there is events"},
+        {{"table", "heap"}, "there are events, heaps, sizes, callsites, processes, stacks"},
         {{"delimiter", ""}, "one character"},
         {{"delimiter", ";;"}, "one character"},
         {{"delimiter", "\""}, "one character"},
@@ -411,14 +419,15 @@ START_TEST(wrong_arguments)
         {{"delimiter", "7"}, "one character"},
         {{"delimiter", "\xE9"}, "one character"},
     };
-    void *state = calloc(1, csv_writer.state_size);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        void *state = calloc(1, csv_writer.state_size);
         struct eh_error e = {0};
-        ck_assert_int_eq(set_choice(state, &wrong[i].choice, &e), -1);
+        ck_assert_int_eq(choose(state, (struct choice[]){wrong[i].choice, {0}}, &e), -1);
         ck_assert_int_eq(e.code, EH_ERR_USAGE);
         ck_assert_msg(strstr(e.text, wrong[i].says), "%s", e.text);
+        csv_writer.done(state);
+        free(state);
     }
-    free(state);
 }
 END_TEST
 
@@ -443,8 +452,8 @@ START_TEST(processes_that_come_with_the_rows)
     struct out *out;
     ck_assert_int_eq(out_open(&out, fileno(f), 0, NULL), 0);
     void *state = calloc(1, csv_writer.state_size);
-    const struct choice columns = {"columns", "process_id,process_name"};
-    ck_assert_int_eq(set_choice(state, &columns, NULL), 0);
+    const struct choice choices[] = {{"columns", "process_id,process_name"}, {0}};
+    ck_assert_int_eq(choose(state, choices, NULL), 0);
     struct writer_context context = {&info, model, out, keep_warning, NULL, "etl2csv 1"};
     ck_assert_int_eq(csv_writer.begin(state, &context, NULL), 0);
     for (uint32_t i = PROCESSES; i < 5000; i++) {

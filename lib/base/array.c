@@ -3,6 +3,7 @@
 #include "base/ckd.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int array_reserve(void **array, size_t *room, size_t need, size_t element)
 {
@@ -21,5 +22,16 @@ int array_reserve(void **array, size_t *room, size_t need, size_t element)
         return -1;
     *array = bigger;
     *room = grown;
+    return 0;
+}
+
+int array_reserve_zeroed(void **array, size_t *room, size_t need, size_t element)
+{
+    size_t before = *room;
+    if (need <= before)
+        return 0;
+    if (array_reserve(array, room, need, element) < 0)
+        return -1;
+    memset((char *)*array + before * element, 0, (*room - before) * element);
     return 0;
 }

@@ -11,4 +11,10 @@ int array_reserve(void **array, size_t *room, size_t need, size_t element);
 #define ARRAY_RESERVE(array, room, need)                                                           \
     array_reserve((void **)&(array), &(room), (need), sizeof *(array))
 
+/* The same; elements are zero until they are written. */
+int array_reserve_zeroed(void **array, size_t *room, size_t need, size_t element);
+
+#define ARRAY_RESERVE_ZEROED(array, room, need)                                                    \
+    array_reserve_zeroed((void **)&(array), &(room), (need), sizeof *(array))
+
 #endif

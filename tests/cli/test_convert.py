@@ -162,7 +162,7 @@ class Refusals(Convert):
                            (['--zstd=0', 'a.etl'], '1 to 19'),
                            (['--zstd=20', 'a.etl'], '1 to 19'),
                            (['--zstd=fast', 'a.etl'], '1 to 19'),
-                           (['--table', 'nix', 'a.etl'], 'there is events'),
+                           (['--table', 'nix', 'a.etl'], 'there are events, heaps'),
                            (['--columns', 'time_ns,nix', 'a.etl'], 'heap_live_bytes'),
                            (['-', '-'], 'only once')):
             self.refuse(*args, status=2, says=says)

@@ -1,0 +1,70 @@
+#include "csv_sheet.h"
+
+#include <string.h>
+
+/* The mark, or the rest of a line that csv_end_line() makes longer. */
+#define LINE_BYTES 4
+
+struct csv_cell csv_process_id(const struct csv_sheet *s, uint32_t process)
+{
+    if (!process)
+        return (struct csv_cell){0};
+    return csv_number(eh_model_process(s->context->model, process)->pid);
+}
+
+struct csv_cell csv_process_name(const struct csv_sheet *s, uint32_t process)
+{
+    return csv_text(process ? eh_model_process(s->context->model, process)->name : NULL);
+}
+
+void csv_write_header(struct csv_sheet *s, const char *const *names)
+{
+    char *at = out_reserve(s->out, s->columns.count * CSV_CELL_BYTES + 2 * LINE_BYTES);
+    if (s->dialect.bom)
+        at = put_string(at, "\xEF\xBB\xBF");
+    char *row = at;
+    for (size_t i = 0; !s->dialect.no_header && i < s->columns.count; i++) {
+        at = put_string(at, names[s->columns.columns[i]]);
+        *at++ = s->dialect.delimiter;
+    }
+    out_commit(s->out, s->dialect.no_header ? at : csv_end_line(s, row, at));
+}
+
+static size_t row_bytes(const struct csv_sheet *s, const struct csv_cell *cells)
+{
+    size_t bytes = s->columns.count * CSV_CELL_BYTES + LINE_BYTES;
+    for (size_t i = 0; i < s->columns.count; i++) {
+        const struct csv_cell *c = &cells[s->columns.columns[i]];
+        if (c->kind == CELL_TEXT)
+            bytes += CSV_TEXT_BYTES(strlen(c->text));
+    }
+    return bytes;
+}
+
+static char *put_cell(const struct csv_sheet *s, char *at, const struct csv_cell *c)
+{
+    switch (c->kind) {
+    case CELL_NUMBER:
+        return put_u64(at, c->number);
+    case CELL_TIME:
+        return put_i64(at, c->time);
+    case CELL_ADDRESS:
+        return s->dialect.decimal_addresses ? put_u64(at, c->number) : put_hex(at, c->number);
+    case CELL_TEXT:
+        return csv_put_text(&s->dialect, at, c->text, strlen(c->text));
+    case CELL_EMPTY:
+        break;
+    }
+    return at;
+}
+
+void csv_write_row(struct csv_sheet *s, const struct csv_cell *cells)
+{
+    char *row = out_reserve(s->out, row_bytes(s, cells)), *at = row;
+    for (size_t i = 0; i < s->columns.count; i++) {
+        at = put_cell(s, at, &cells[s->columns.columns[i]]);
+        *at++ = s->dialect.delimiter;
+    }
+    out_commit(s->out, csv_end_line(s, row, at));
+    s->row_count++;
+}
