@@ -1,0 +1,336 @@
+#include "fuzz_rows.h"
+
+#include "base/utf.h"
+#include "model/build.h"
+
+#include <string.h>
+
+static uint64_t take(struct fuzz_trace *t, unsigned bytes)
+{
+    uint64_t value = 0;
+    for (unsigned i = 0; i < bytes && t->at < t->end; i++)
+        value |= (uint64_t)*t->at++ << (8 * i);
+    return value;
+}
+
+/* Mostly small, sometimes any, sometimes an extreme. */
+static uint64_t take_number(struct fuzz_trace *t)
+{
+    static const uint64_t extremes[] = {0,          UINT64_MAX,       (uint64_t)INT64_MAX,
+                                        UINT32_MAX, UINT64_C(1) << 63, (uint64_t)1 << 53};
+    unsigned how = (unsigned)take(t, 1);
+    if (how < 200)
+        return take(t, 2);
+    return how < 240 ? take(t, 8) : extremes[how % 6];
+}
+
+/* Any text that can be in a model, or NULL. */
+static const char *take_text(struct fuzz_trace *t)
+{
+    char text[2 * 256];
+    size_t length = take(t, 1);
+    if (length == 255)
+        return NULL;
+    if (length > (size_t)(t->end - t->at))
+        length = (size_t)(t->end - t->at);
+    size_t n = utf8_from_ansi(t->at, ansi_length(t->at, length), text, sizeof text);
+    t->at += length;
+    const char *string = model_string(t->model, text, n);
+    REQUIRE(string);
+    return string;
+}
+
+/* One of the ids there are; 0 is one of them. */
+static uint32_t take_id(struct fuzz_trace *t, size_t count)
+{
+    return (uint32_t)(take(t, 1) % count);
+}
+
+static void add_process(struct fuzz_trace *t)
+{
+    uint32_t id;
+    unsigned bits = (unsigned)take(t, 1);
+    struct eh_process p = {
+        .pid = (uint32_t)take_number(t),
+        .name = take_text(t),
+        .command_line = take_text(t),
+        .start_ns = (int64_t)take_number(t),
+        .end_ns = (int64_t)take_number(t),
+        .has_start = bits & 1,
+        .has_end = bits & 2,
+        .has_parent = bits & 4,
+        .has_stacks = bits & 8,
+        .boot = bits >> 6,
+        .heap_records = bits & 16 ? take_number(t) : 10,
+    };
+    REQUIRE(model_add_process(t->model, &p, &id) == 0);
+}
+
+static void add_thread(struct fuzz_trace *t)
+{
+    uint32_t id, process = take_id(t, eh_model_processes(t->model));
+    struct eh_thread thread = {process, (uint32_t)take_number(t), take_text(t)};
+    REQUIRE(model_add_thread(t->model, &thread, &id) == 0);
+}
+
+static void add_image(struct fuzz_trace *t)
+{
+    uint32_t id;
+    struct eh_image i = {.path = take_text(t), .size = take_number(t)};
+    if (!i.path)
+        return;
+    const char *slash = strrchr(i.path, '\\');
+    i.file_name = slash && slash[1] ? slash + 1 : i.path;
+    i.pdb_name = take_text(t);
+    i.has_build_id = take(t, 1) & 1;
+    REQUIRE(model_add_image(t->model, &i, &id) == 0);
+}
+
+/* Images come before rows, as in the reader; stacks come with them. */
+static uint32_t take_stack(struct fuzz_trace *t, uint32_t process)
+{
+    uint32_t frames[16], stack;
+    size_t depth = take(t, 1) % 17;
+    for (size_t i = 0; i < depth; i++) {
+        struct eh_frame f = {.address = take_number(t),
+                             .image = take_id(t, eh_model_images(t->model))};
+        f.offset = f.image ? f.address & 0xFFFF : 0;
+        REQUIRE(model_intern_frame(t->model, &f, &frames[i]) == 0);
+    }
+    if (!depth)
+        return 0;
+    REQUIRE(model_intern_stack(t->model, process, frames, depth, &stack) == 0);
+    return stack;
+}
+
+static void step_time(struct fuzz_trace *t)
+{
+    unsigned how = (unsigned)take(t, 1);
+    if (how < 250)
+        t->now_ns += how;
+    else
+        t->now_ns = (int64_t)take_number(t);
+}
+
+/* What decoding fills in. */
+static struct eh_event take_row(struct fuzz_trace *t, enum eh_kind kind)
+{
+    unsigned bits = (unsigned)take(t, 1);
+    struct eh_event row = {
+        .time_ns = t->now_ns,
+        .raw_time = (int64_t)take(t, 2),
+        .process = take_id(t, eh_model_processes(t->model)),
+        .thread = take_id(t, eh_model_threads(t->model)),
+        .thread_id = bits & 1 ? EH_NO_ID : (uint32_t)take_number(t),
+        .cpu = (uint16_t)take(t, 1),
+        .flags = bits & 2 ? EH_HAS_CPU : 0,
+        .kind = (uint8_t)kind,
+        .hook = (uint16_t)(0x1000 | take(t, 1)),
+    };
+    if (bits & 4)
+        return row;
+    row.flags |= EH_HAS_HEAP;
+    row.heap = take(t, 1);
+    if (kind > EH_REALLOC && !(bits & 8))
+        return row;
+    row.flags |= EH_HAS_ADDRESS | (kind == EH_FREE ? 0 : EH_HAS_SIZE) | EH_HAS_SOURCE;
+    row.address = take(t, 1);
+    row.size = kind == EH_FREE ? 0 : take_number(t);
+    row.old_address = take(t, 1);
+    row.old_size = take_number(t);
+    row.source = bits & 16 ? (uint32_t)take_number(t) & 0x7FFFFFFF : bits >> 5;
+    row.stack = take_stack(t, row.process);
+    return row;
+}
+
+static void sweep(struct fuzz_trace *t)
+{
+    while (t->track.sweep.active && t->row_count < FUZZ_ROWS)
+        t->row_count += track_sweep(&t->track, t->rows + t->row_count, FUZZ_ROWS - t->row_count);
+}
+
+static void add_event(struct fuzz_trace *t, enum eh_kind kind)
+{
+    struct eh_event *row = &t->rows[t->row_count];
+    struct eh_error e = {0};
+    step_time(t);
+    *row = take_row(t, kind);
+    t->stats.heap_events[kind]++;
+    t->stats.heap_events_total++;
+    int n = track_event(&t->track, row, &e);
+    REQUIRE(n >= 0);
+    t->row_count += (size_t)n;
+    sweep(t);
+}
+
+static void end_process(struct fuzz_trace *t)
+{
+    struct eh_error e = {0};
+    step_time(t);
+    uint32_t process = take_id(t, eh_model_processes(t->model));
+    REQUIRE(track_process_end(&t->track, process, t->now_ns, 0, &e) == 0);
+    sweep(t);
+}
+
+static void add_rows(struct fuzz_trace *t)
+{
+    while (t->at < t->end && t->row_count + TRACK_ROWS <= FUZZ_ROWS) {
+        unsigned what = (unsigned)take(t, 1);
+        if (what < 100)
+            add_event(t, EH_ALLOC);
+        else if (what < 160)
+            add_event(t, EH_FREE);
+        else if (what < 180)
+            add_event(t, EH_REALLOC);
+        else if (what < 240)
+            add_event(t, (enum eh_kind)(what % EH_HEAP_KINDS));
+        else
+            end_process(t);
+    }
+}
+
+static void set_info(struct fuzz_trace *t)
+{
+    static const char *const inputs[] = {"heap \"1\".etl", "kernel.etl"};
+    t->info = (struct eh_info){
+        .start_unix_ns = (int64_t)take_number(t),
+        .boot_unix_ns = (int64_t)take_number(t),
+        .heap_records = take_number(t),
+        .block_records = take_number(t),
+        .has_stacks = true,
+        .processors = 1 + (uint32_t)take(t, 1),
+        .pointer_size = 8,
+        .timezone_minutes = (int32_t)take_number(t),
+        .clock_frequency = 10000000,
+        .inputs = 2,
+        .input_names = inputs,
+    };
+    t->info.session = take_text(t);
+    if (!t->info.session)
+        t->info.session = "";
+}
+
+static void set_times(struct fuzz_trace *t)
+{
+    for (size_t i = 0; i < t->row_count; i++) {
+        int64_t time = t->rows[i].time_ns;
+        if (!i || time < t->info.first_event_ns)
+            t->info.first_event_ns = time;
+        if (!i || time > t->info.last_event_ns)
+            t->info.last_event_ns = time;
+    }
+    t->info.last_record_ns = t->info.last_event_ns;
+    t->stats.has_times = t->row_count != 0;
+    t->stats.first_time_ns = t->info.first_event_ns;
+    t->stats.last_time_ns = t->info.last_event_ns;
+}
+
+struct fuzz_trace *fuzz_trace_create(const uint8_t *bytes, size_t length)
+{
+    struct fuzz_trace *t = malloc(sizeof *t);
+    REQUIRE(t);
+    memset(t, 0, offsetof(struct fuzz_trace, rows));
+    t->row_count = 0;
+    t->at = bytes;
+    t->end = bytes + length;
+    t->now_ns = 0;
+    t->model = model_create();
+    REQUIRE(t->model);
+    track_init(&t->track, t->model, &t->stats);
+    set_info(t);
+    for (uint64_t n = take(t, 1) % 8; n; n--)
+        add_process(t);
+    for (uint64_t n = take(t, 1) % 8; n; n--)
+        add_thread(t);
+    for (uint64_t n = take(t, 1) % 8; n; n--)
+        add_image(t);
+    add_rows(t);
+    track_end(&t->track);
+    set_times(t);
+    return t;
+}
+
+void fuzz_trace_destroy(struct fuzz_trace *t)
+{
+    track_finish(&t->track);
+    model_destroy(t->model);
+    free(t);
+}
+
+/* ---- a sink in memory, in place of lib/io/sink.c ---- */
+
+struct out_file {
+    size_t room;
+};
+
+char *out_make_room(struct out *o, size_t n)
+{
+    size_t used = (size_t)(o->at - o->start);
+    o->file->room = 2 * (used + n);
+    char *bigger = realloc(o->start, o->file->room);
+    REQUIRE(bigger);
+    o->start = bigger;
+    o->at = bigger + used;
+    o->limit = bigger + o->file->room;
+    return o->at;
+}
+
+void out_write(struct out *o, const void *bytes, size_t n)
+{
+    if (n)
+        memcpy(out_reserve(o, n), bytes, n);
+    out_commit(o, o->at + n);
+}
+
+static void warn(void *context, const char *text)
+{
+    (void)context;
+    REQUIRE(*text);
+}
+
+static void give_option(const struct writer *w, void *state, const char *const option[2])
+{
+    struct eh_error e = {0};
+    const struct option_spec *o = w->options;
+    while (o->name && strcmp(o->name, option[0]))
+        o++;
+    REQUIRE(o->name && w->set(state, o->id, option[1], &e) == 0);
+}
+
+static void write_rows(const struct writer *w, void *state, const struct fuzz_trace *t,
+                       uint32_t choices)
+{
+    struct eh_error e = {0};
+    size_t batch = choices % 3 == 0 ? 1 : choices % 3 == 1 ? 7 : EH_BATCH_ROWS;
+    for (size_t i = 0; i < t->row_count; i += batch) {
+        size_t n = t->row_count - i < batch ? t->row_count - i : batch;
+        /* A copy of its own, so that reading behind the batch is seen. */
+        struct eh_event *rows = malloc(n * sizeof *rows);
+        REQUIRE(rows);
+        memcpy(rows, t->rows + i, n * sizeof *rows);
+        REQUIRE(w->rows(state, rows, n, &e) == 0);
+        free(rows);
+    }
+}
+
+struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t,
+                              const char *const options[][2], uint32_t choices)
+{
+    struct out_file file = {0};
+    struct out out = {.file = &file};
+    struct eh_error e = {0};
+    const struct writer_context context = {.info = &t->info, .model = t->model, .out = &out,
+                                           .warn = warn, .tool = "fuzz 1"};
+    void *state = calloc(1, w->state_size + 1);
+    REQUIRE(state);
+    for (uint32_t bit = 0; options[bit][0]; bit++)
+        if (choices >> bit & 1)
+            give_option(w, state, options[bit]);
+    REQUIRE(w->begin(state, &context, &e) == 0);
+    write_rows(w, state, t, choices >> 16);
+    REQUIRE(w->end(state, &t->stats, &e) == 0);
+    w->done(state);
+    free(state);
+    *out_reserve(&out, 1) = 0;
+    return (struct fuzz_output){out.start, (size_t)(out.at - out.start)};
+}

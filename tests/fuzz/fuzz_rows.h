@@ -1,0 +1,38 @@
+/* A trace made of arbitrary bytes as writers see it: a model and rows that are what the reader may
+ * give, because the rows went through live tracking. What a writer makes of it lies in memory. */
+#ifndef ETLHEAP_TESTS_FUZZ_ROWS_H
+#define ETLHEAP_TESTS_FUZZ_ROWS_H
+
+#include "fuzz.h"
+#include "track/track.h"
+#include "writer.h"
+
+#define FUZZ_ROWS 4096
+
+struct fuzz_trace {
+    struct eh_model *model;
+    struct eh_info info;
+    struct eh_stats stats;
+    struct eh_event rows[FUZZ_ROWS];
+    size_t row_count;
+    const uint8_t *at, *end; /* bytes not used yet */
+    int64_t now_ns;
+    struct track track;
+};
+
+/* Uses up `bytes`; the caller ends with fuzz_trace_destroy(). */
+struct fuzz_trace *fuzz_trace_create(const uint8_t *bytes, size_t length);
+void fuzz_trace_destroy(struct fuzz_trace *t);
+
+/* What a writer wrote, with a NUL behind it. */
+struct fuzz_output {
+    char *bytes;
+    size_t length;
+};
+
+/* Runs all rows through the writer in batches of sizes that `choices` decides, its options too: each
+ * pair (option name, argument) of `options` is given when the next bit of `choices` is set. */
+struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t,
+                              const char *const options[][2], uint32_t choices);
+
+#endif
