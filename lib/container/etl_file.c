@@ -329,7 +329,8 @@ static int index_file(struct index *x)
         if ((at = index_one(x, at)) < 0)
             return -1;
     tell_missing(x);
-    qsort(x->file->buffers, x->file->buffer_count, sizeof *x->file->buffers, compare_buffers);
+    if (x->file->buffer_count)
+        qsort(x->file->buffers, x->file->buffer_count, sizeof *x->file->buffers, compare_buffers);
     return 0;
 }
 

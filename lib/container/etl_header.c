@@ -1,6 +1,7 @@
 #include "container/etl_header.h"
 
 #include "base/bytes.h"
+#include "base/ckd.h"
 #include "base/utf.h"
 #include "container/etl_layout.h"
 #include "container/etl_record.h"
@@ -10,15 +11,6 @@
 #define NS_PER_SECOND       INT64_C(1000000000)
 #define ASSUMED_FREQUENCY   INT64_C(10000000) /* Windows 10 and 11 */
 #define FILETIME_UNIX_EPOCH INT64_C(116444736000000000)
-
-static int64_t add_saturating(int64_t a, int64_t b)
-{
-    if (b > 0 && a > INT64_MAX - b)
-        return INT64_MAX;
-    if (b < 0 && a < INT64_MIN - b)
-        return INT64_MIN;
-    return a + b;
-}
 
 static int64_t multiply_saturating(int64_t a, int64_t positive)
 {

@@ -1,6 +1,7 @@
 #include "container/etl_trace.h"
 
 #include "base/array.h"
+#include "base/ckd.h"
 #include "base/limits.h"
 #include "container/etl_layout.h"
 
@@ -41,8 +42,8 @@ static void set_axis(struct etl_trace *t)
         t->clocks[i].frequency = h->frequency;
         t->clocks[i].zero = t->one_axis ? zero->raw_start : h->raw_start;
         if (!t->one_axis)
-            t->clocks[i].base_ns =
-                filetime_to_unix_ns(h->start_time) - filetime_to_unix_ns(zero->start_time);
+            t->clocks[i].base_ns = sub_saturating(filetime_to_unix_ns(h->start_time),
+                                                  filetime_to_unix_ns(zero->start_time));
     }
 }
 
@@ -61,6 +62,8 @@ static void set_boots(struct etl_trace *t)
 static int add_streams(struct etl_trace *t, size_t input, size_t first_clock)
 {
     struct etl_file *f = &t->files[input];
+    if (!f->buffer_count)
+        return 0;
     const struct etl_buffer *b = f->buffers, *end = f->buffers + f->buffer_count;
     while (b < end) {
         const struct etl_buffer *last = b;

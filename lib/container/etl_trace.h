@@ -3,6 +3,7 @@
 #ifndef ETLHEAP_CONTAINER_ETL_TRACE_H
 #define ETLHEAP_CONTAINER_ETL_TRACE_H
 
+#include "base/ckd.h"
 #include "container/etl_file.h"
 #include "container/etl_record.h"
 
@@ -131,13 +132,9 @@ static inline int etl_stream_system_type(const struct etl_stream *s, unsigned gr
 /* Nanoseconds since the trace's start, rounded down, saturating. */
 static inline int64_t etl_time_ns(const struct etl_clock *c, int64_t raw)
 {
-    int64_t ticks;
-    if (__builtin_sub_overflow(raw, c->zero, &ticks))
-        ticks = raw < c->zero ? INT64_MIN : INT64_MAX;
-    if (c->frequency == 10000000 && ticks < INT64_MAX / 200 && ticks > INT64_MIN / 200)
-        return c->base_ns + ticks * 100;
-    int64_t ns = ticks_to_ns(ticks, c->frequency);
-    return __builtin_add_overflow(ns, c->base_ns, &ns) ? (ticks < 0 ? INT64_MIN : INT64_MAX) : ns;
+    int64_t ticks = sub_saturating(raw, c->zero);
+    bool plain = c->frequency == 10000000 && ticks < INT64_MAX / 200 && ticks > INT64_MIN / 200;
+    return add_saturating(plain ? ticks * 100 : ticks_to_ns(ticks, c->frequency), c->base_ns);
 }
 
 #endif

@@ -1,6 +1,7 @@
 #include "track/join.h"
 
 #include "base/array.h"
+#include "base/ckd.h"
 #include "base/hash.h"
 #include "base/limits.h"
 
@@ -23,6 +24,7 @@ struct pending {
     uint32_t parts; /* enum part */
     uint32_t kernel, user; /* drafts; a whole stack is in `user` with both parts set */
     uint32_t image_epoch;
+    uint64_t owners_epoch; /* when it came */
     uint32_t named_pid, named_tid; /* by stack records with its raw time */
     uint32_t named_process;
     bool named, ambiguous;
@@ -172,7 +174,7 @@ static int resolve(struct join *j, const struct pending *p, uint32_t process,
 {
     for (uint32_t i = 0; i < count; i++) {
         struct eh_frame f =
-            images_frame(j->images, process, p->origin.boot, p->origin.time, addresses[i],
+            images_frame(j->images, process, p->origin.boot, p->origin.moment, addresses[i],
                          is_kernel_address(addresses[i], pointer_size));
         if (model_intern_frame(j->model, &f, &j->frame_ids[i]) < 0)
             return -1;
@@ -188,14 +190,17 @@ static int draft_for(struct join *j, const struct pending *p, uint32_t process,
         j->addresses[i] = raw_frame(frames, i);
     uint64_t hash = hash_addresses(j->addresses, frames->count, process);
     struct seen *s = &j->seen[hash % CACHE_SLOTS];
-    if (s->draft && s->hash == hash && s->process == process && s->image_epoch == p->image_epoch &&
+    /* The epoch is that of the process its header names: without one there is none to compare. */
+    bool cached = p->origin.process_id != REC_NO_ID;
+    if (cached && s->draft && s->hash == hash && s->process == process && s->image_epoch == p->image_epoch &&
         has_addresses(j, s->draft, j->addresses, frames->count)) {
         *ret_draft = s->draft;
         return 0;
     }
     if (resolve(j, p, process, j->addresses, frames->count, frames->pointer_size, ret_draft) < 0)
         return -1;
-    *s = (struct seen){hash, process, p->image_epoch, *ret_draft};
+    if (cached)
+        *s = (struct seen){hash, process, p->image_epoch, *ret_draft};
     return 0;
 }
 
@@ -261,7 +266,8 @@ static int owner_of(struct join *j, const struct search *s, const struct pending
         *ret_process = p->row.process;
         return 0;
     }
-    return owners_process(j->owners, s->origin->boot, s->stack->pid, ret_process, e);
+    return owners_process_at(j->owners, s->origin->boot, s->stack->pid, p->owners_epoch,
+                             ret_process, e);
 }
 
 /* Walks the events that wait under s->tid: the first of the record's own stream that lacks the
@@ -305,7 +311,7 @@ static int name_owner(struct join *j, struct pending *p, uint32_t boot, uint32_t
     p->named = true;
     p->named_pid = pid;
     p->named_tid = tid;
-    return owners_process(j->owners, boot, pid, &p->named_process, e);
+    return owners_process_at(j->owners, boot, pid, p->owners_epoch, &p->named_process, e);
 }
 
 int join_name_owner(struct join *j, const struct stack_record *s, const struct join_origin *o,
@@ -365,8 +371,8 @@ static void drop_orphan(struct join *j)
     b->first = o->next;
     if (!b->first)
         b->last = 0;
-    if (!o->settled && !recent_has(j->times, o->raw, o->tid) &&
-        !recent_has(j->times, o->raw, REC_NO_ID))
+    if (!o->settled && !recent_has(j->times, o->raw, recent_owner(o->pid, o->tid)) &&
+        !recent_has(j->times, o->raw, RECENT_ANYBODY))
         j->unmatched++;
     j->oldest_orphan = (j->oldest_orphan + 1) % LIMIT_PENDING_STACKS;
     j->orphan_count--;
@@ -375,11 +381,10 @@ static void drop_orphan(struct join *j)
 int join_keep(struct join *j, const struct stack_record *s, const struct raw_frames *frames,
               const struct join_origin *o, struct eh_error *e)
 {
-    struct pending as_if = {.origin = *o};
+    struct pending as_if = {.origin = *o}; /* the header of a stack record names nobody */
     uint32_t process, draft = 0;
     if (owners_process(j->owners, o->boot, s->pid, &process, e) < 0)
         return -1;
-    as_if.image_epoch = image_epoch(j, process);
     if (frames && frames->count && draft_for(j, &as_if, process, frames, &draft) < 0)
         return out_of_memory(e);
     if (j->orphan_count == LIMIT_PENDING_STACKS)
@@ -448,6 +453,7 @@ int join_put(struct join *j, const struct eh_event *row, const struct join_origi
         .row = *row,
         .origin = *o,
         .image_epoch = image_epoch(j, row->process),
+        .owners_epoch = owners_epoch(j->owners),
     };
     if (row->kind >= EH_HEAP_KINDS)
         return 0;
@@ -509,7 +515,8 @@ int join_take(struct join *j, int64_t now_ns, bool all, struct eh_event *row, st
     if (!j->count)
         return 0;
     struct pending *p = &j->ring[j->oldest];
-    bool due = all || !join_has_room(j) || now_ns - p->row.time_ns > PENDING_WINDOW_NS;
+    bool due = all || !join_has_room(j) ||
+               sub_saturating(now_ns, p->row.time_ns) > PENDING_WINDOW_NS;
     if (!due)
         return 0;
     leave_bucket(j, p);
