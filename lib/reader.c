@@ -45,6 +45,7 @@ struct eh_reader {
     bool told_misfit, told_class; /* warned once */
     bool ended;
     uint64_t epoch; /* of the owners, as of the last record that could change it */
+    uint64_t image_records; /* so far, where there are stacks */
     int64_t now_ns; /* time of the record taken last */
     size_t count; /* rows in the batch */
     struct eh_event rows[EH_BATCH_ROWS];
@@ -357,7 +358,7 @@ static struct join_origin origin_of(const struct eh_reader *r, const struct etl_
         .boot = s->clock->boot,
         .stream = (uint32_t)(s - r->trace.streams),
         .process_id = process_id,
-        .time = s->key,
+        .moment = r->image_records,
     };
 }
 
@@ -415,7 +416,7 @@ static inline int take_common(struct eh_reader *r, const struct etl_stream *s, s
     if (pid == REC_NO_ID)
         return 0;
     if (r->times)
-        recent_add(r->times, s->raw, tid);
+        recent_add(r->times, s->raw, recent_owner(pid, tid));
     if (find_owner(r, s->clock->boot, pid, tid, row, e) < 0 || give_event(r, s, pid, e) < 0)
         return -1;
     return 1;
@@ -462,8 +463,8 @@ static int take_stack(struct eh_reader *r, const struct etl_stream *s, enum rout
         return join_keep(r->join, &stack, NULL, &origin, e);
     }
     int found = join_stack(r->join, &stack, &frames, &origin, e);
-    if (found == 0 && !recent_has(r->times, stack.event_raw, stack.tid) &&
-        !recent_has(r->times, stack.event_raw, REC_NO_ID))
+    if (found == 0 && !recent_has(r->times, stack.event_raw, recent_owner(stack.pid, stack.tid)) &&
+        !recent_has(r->times, stack.event_raw, RECENT_ANYBODY))
         return join_keep(r->join, &stack, &frames, &origin, e);
     return found < 0 ? -1 : 0;
 }
@@ -478,6 +479,7 @@ static int take_image(struct eh_reader *r, const struct etl_stream *s, struct eh
     if (!is_kernel_pid(image.pid) &&
         owners_process(r->owners, s->clock->boot, image.pid, &process, e) < 0)
         return -1;
+    r->image_records++;
     join_images_changed(r->join, process);
     return 0;
 }
@@ -503,7 +505,9 @@ static int take_record(struct eh_reader *r, struct etl_stream *s, struct eh_erro
     unsigned type;
     enum route route = route_record(rec, &type);
     if (r->times && rec->has_time && route != ROUTE_STACK && route != ROUTE_STACK_KEY)
-        recent_add(r->times, rec->raw, rec->thread_id);
+        recent_add(r->times, rec->raw,
+                   rec->process_id == REC_NO_ID ? RECENT_ANYBODY
+                                                : recent_owner(rec->process_id, rec->thread_id));
     if (route == ROUTE_NONE)
         return 0;
     if (route == ROUTE_HEAP || route == ROUTE_HEAP_CLASS)

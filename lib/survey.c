@@ -81,7 +81,7 @@ static inline int count_heap(struct pass *p, const struct etl_stream *s, struct 
         return 0;
     /* Whether it has a stack is worth knowing only where there are stacks: they show early. */
     if (p->survey->info->has_stacks || p->heap_records_seen++ < RECENT_SETS)
-        recent_add(p->heap_times, s->raw, tid);
+        recent_add(p->heap_times, s->raw, recent_owner(pid, tid));
     struct tally *t = tally_slot(p, pid);
     if ((!t->used || t->pid != pid || t->boot != s->clock->boot) &&
         find_tally(p, s->clock->boot, pid, &t) < 0)
@@ -99,7 +99,21 @@ static int count_stack(struct pass *p, const struct etl_stream *s, unsigned type
         return 0;
     if (find_tally(p, s->clock->boot, stack.pid, &t) < 0)
         return -1;
-    t->stacks |= recent_has(p->heap_times, stack.event_raw, stack.tid);
+    t->stacks |= recent_has(p->heap_times, stack.event_raw, recent_owner(stack.pid, stack.tid));
+    return 0;
+}
+
+/* EVENT_HEADER records may carry their stack along. */
+static int count_own_stack(struct pass *p, const struct etl_stream *s)
+{
+    struct raw_frames frames;
+    struct tally *t;
+    if (!stack_item_decode(&s->record, &frames))
+        return 0;
+    p->survey->info->has_stacks = true;
+    if (find_tally(p, s->clock->boot, s->record.process_id, &t) < 0)
+        return -1;
+    t->stacks = true;
     return 0;
 }
 
@@ -154,7 +168,8 @@ static enum etl_step next_context(struct pass *p, struct etl_stream *s, struct e
         switch (route_record(r, &type)) {
         case ROUTE_HEAP:
         case ROUTE_HEAP_CLASS:
-            if (count_heap(p, s, x, type, r->process_id, r->thread_id) < 0)
+            if (count_heap(p, s, x, type, r->process_id, r->thread_id) < 0 ||
+                count_own_stack(p, s) < 0)
                 return ETL_ERROR;
             break;
         case ROUTE_STACK:
@@ -187,7 +202,7 @@ static int take_image(struct pass *p, const struct etl_stream *s, unsigned type)
         return 0;
     if (find_space(p, s->clock->boot, image.pid, &space) < 0)
         return -1;
-    return images_record(p->survey->images, space, s->key, type, &image, p->e);
+    return images_record(p->survey->images, space, type, &image, p->e);
 }
 
 static int take_pdb(struct pass *p, const struct etl_stream *s)

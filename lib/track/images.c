@@ -19,7 +19,7 @@ enum { TYPE_UNLOAD = 2, TYPE_NAME_BYTES = 2048 };
 struct stay {
     uint64_t space; /* key of the image_space */
     uint64_t base, size;
-    int64_t from, to; /* merge keys; [from, to) */
+    uint64_t from, to; /* moments; [from, to) */
     const char *path; /* as recorded, the model's */
     const char *pdb_name;
     uint32_t timestamp;
@@ -42,6 +42,7 @@ struct images {
     struct eh_model *model;
     struct stay *stays; /* stay 0 does not exist */
     size_t stay_count, stay_room;
+    uint64_t moment;   /* image records so far */
     struct map latest; /* (space, base) to the latest stay */
     struct volume *volumes;
     size_t volume_count, volume_room;
@@ -88,7 +89,7 @@ static const char *text(struct images *x, const struct raw_text *t)
 }
 
 /* A new stay at (space, base) from `from` on, open; NULL without memory. */
-static struct stay *new_stay(struct images *x, uint64_t space, int64_t from,
+static struct stay *new_stay(struct images *x, uint64_t space, uint64_t from,
                              const struct image_record *i)
 {
     const char *path = text(x, &i->path);
@@ -102,7 +103,7 @@ static struct stay *new_stay(struct images *x, uint64_t space, int64_t from,
         .base = i->base,
         .size = i->size,
         .from = from,
-        .to = INT64_MAX,
+        .to = UINT64_MAX,
         .path = path,
         .timestamp = i->timestamp,
         .open = true,
@@ -115,29 +116,30 @@ static struct stay *new_stay(struct images *x, uint64_t space, int64_t from,
 static struct stay *extend_back(struct images *x, uint64_t space, const struct image_record *i)
 {
     uint32_t latest = map_get(&x->latest, space, i->base);
-    return new_stay(x, space, latest ? x->stays[latest].to : INT64_MIN, i);
+    return new_stay(x, space, latest ? x->stays[latest].to : 0, i);
 }
 
-int images_record(struct images *x, struct image_space space, int64_t time, unsigned type,
+int images_record(struct images *x, struct image_space space, unsigned type,
                   const struct image_record *i, struct eh_error *e)
 {
+    uint64_t now = ++x->moment;
     uint64_t key = space_key(space);
     uint32_t latest = map_get(&x->latest, key, i->base);
     struct stay *s = latest && x->stays[latest].open ? &x->stays[latest] : NULL;
     if (type == TYPE_LOAD) {
-        if (s && s->from == time)
+        if (s && s->from + 1 == now && s->size == i->size)
             return 0; /* the same record in another input */
         if (s) {
             s->open = false;
-            s->to = time;
+            s->to = now;
         }
-        return new_stay(x, key, time, i) ? 0 : fail(e);
+        return new_stay(x, key, now, i) ? 0 : fail(e);
     }
     if (!s && !(s = extend_back(x, key, i)))
         return fail(e);
     if (type == TYPE_UNLOAD) {
         s->open = false;
-        s->to = time;
+        s->to = now;
     }
     return 0;
 }
@@ -303,13 +305,13 @@ static size_t places_below(const struct images *x, uint64_t space, uint64_t addr
     return low;
 }
 
-/* The stay at a place that covers `time`, or NULL. */
-static const struct stay *stay_at(const struct images *x, const struct place *p, int64_t time)
+/* The stay at a place that covers `moment`, or NULL. */
+static const struct stay *stay_at(const struct images *x, const struct place *p, uint64_t moment)
 {
     size_t low = 0, high = p->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (x->stays[p->first + middle].from <= time)
+        if (x->stays[p->first + middle].from <= moment)
             low = middle + 1;
         else
             high = middle;
@@ -317,10 +319,10 @@ static const struct stay *stay_at(const struct images *x, const struct place *p,
     if (!low)
         return NULL;
     const struct stay *s = &x->stays[p->first + low - 1];
-    return time < s->to ? s : NULL;
+    return moment < s->to ? s : NULL;
 }
 
-static const struct stay *find_stay(const struct images *x, struct image_space space, int64_t time,
+static const struct stay *find_stay(const struct images *x, struct image_space space, uint64_t moment,
                                     uint64_t address)
 {
     uint64_t key = space_key(space);
@@ -329,19 +331,19 @@ static const struct stay *find_stay(const struct images *x, struct image_space s
         const struct place *p = &x->places[i];
         if (p->space != key)
             return NULL;
-        const struct stay *s = stay_at(x, p, time);
+        const struct stay *s = stay_at(x, p, moment);
         if (s && address - s->base < s->size)
             return s;
     }
     return NULL;
 }
 
-struct eh_frame images_frame(const struct images *x, uint32_t process, uint32_t boot, int64_t time,
+struct eh_frame images_frame(const struct images *x, uint32_t process, uint32_t boot, uint64_t moment,
                              uint64_t address, bool kernel_address)
 {
-    const struct stay *s = find_stay(x, (struct image_space){false, process}, time, address);
+    const struct stay *s = find_stay(x, (struct image_space){false, process}, moment, address);
     if (!s && kernel_address)
-        s = find_stay(x, (struct image_space){true, boot}, time, address);
+        s = find_stay(x, (struct image_space){true, boot}, moment, address);
     if (!s)
         return (struct eh_frame){.address = address};
     return (struct eh_frame){address, address - s->base, s->image};

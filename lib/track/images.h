@@ -22,16 +22,18 @@ struct image_space {
     uint32_t id; /* process instance, or boot */
 };
 
-/* First pass. `time` is the merge key of the record. 0, or -1 with `e` filled. */
-int images_record(struct images *x, struct image_space space, int64_t time, unsigned type,
+/* Moments are counted in image records: both passes meet them in the same order, so that no tie in
+ * time can tell an event the wrong module. 0, or -1 with `e` filled. */
+int images_record(struct images *x, struct image_space space, unsigned type,
                   const struct image_record *i, struct eh_error *e);
 int images_pdb(struct images *x, struct image_space space, const struct pdb_record *p,
                struct eh_error *e);
 int images_volume(struct images *x, const struct volume_record *v, struct eh_error *e);
 int images_settle(struct images *x, struct eh_error *e);
 
-/* After images_settle(): the frame of an address in a process instance of `boot` at `time`. */
-struct eh_frame images_frame(const struct images *x, uint32_t process, uint32_t boot, int64_t time,
-                             uint64_t address, bool kernel_address);
+/* After images_settle(): the frame of an address in a process instance of `boot`, after the first
+ * `moment` image records of the trace. */
+struct eh_frame images_frame(const struct images *x, uint32_t process, uint32_t boot,
+                             uint64_t moment, uint64_t address, bool kernel_address);
 
 #endif

@@ -26,7 +26,7 @@ struct join_origin {
     uint32_t boot;
     uint32_t stream;     /* index of its stream: its own stacks are preferred */
     uint32_t process_id; /* REC_NO_ID when its header names nobody: a stack may */
-    int64_t time;        /* merge key */
+    uint64_t moment;     /* image records before it */
 };
 
 /* Whether there is room for another event: otherwise join_take() first. */

@@ -10,7 +10,8 @@
 /* A stretch of one pid's time between two of its start or end records. */
 struct span {
     uint32_t process; /* instance, 0 as long as nothing asked for one */
-    uint32_t next;    /* of the same pid */
+    uint32_t previous, next; /* of the same pid */
+    uint64_t entered; /* epoch at which the second pass came to it */
     uint64_t key;     /* UniqueProcessKey; with has_key */
     uint64_t heap_records;
     int64_t begin_raw;
@@ -153,6 +154,18 @@ int owners_process(struct owners *o, uint32_t boot, uint32_t pid, uint32_t *ret_
     return 0;
 }
 
+int owners_process_at(struct owners *o, uint32_t boot, uint32_t pid, uint64_t epoch,
+                      uint32_t *ret_process, struct eh_error *e)
+{
+    struct pid_entry *p;
+    if (find_pid(o, boot, pid, &p) < 0)
+        return fail(e);
+    struct pid_entry then = *p;
+    while (o->spans[then.current].entered > epoch && o->spans[then.current].previous)
+        then.current = o->spans[then.current].previous;
+    return span_process(o, &then, ret_process) < 0 ? fail(e) : 0;
+}
+
 static int model_text(struct owners *o, const struct raw_text *text, const char **ret_string)
 {
     char bytes[LIMIT_NAME_BYTES];
@@ -200,11 +213,12 @@ static int next_span(struct owners *o, struct pid_entry *p, const struct moment 
         if (new_span(o, &next) < 0)
             return -1;
         o->spans[p->current].next = next;
+        o->spans[next].previous = p->current;
         o->spans[next].begin_raw = m->raw;
         o->spans[next].after_end = after_end;
     }
     p->current = next;
-    o->epoch++;
+    o->spans[next].entered = ++o->epoch;
     return 0;
 }
 

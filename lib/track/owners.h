@@ -39,6 +39,9 @@ int owners_switch(struct owners *o, uint32_t boot, unsigned cpu, uint32_t tid, s
 /* The instance that `pid` means now; a nameless one is made where none is known. */
 int owners_process(struct owners *o, uint32_t boot, uint32_t pid, uint32_t *ret_process,
                    struct eh_error *e);
+/* The instance that `pid` meant when owners_epoch() was `epoch`, in the second pass. */
+int owners_process_at(struct owners *o, uint32_t boot, uint32_t pid, uint64_t epoch,
+                      uint32_t *ret_process, struct eh_error *e);
 /* The thread that `tid` means now in that instance. */
 int owners_thread(struct owners *o, uint32_t process, uint32_t tid, uint32_t *ret_thread,
                   struct eh_error *e);
