@@ -261,7 +261,9 @@ class Stacks:
 
     def intern(self, ids, row, replay):
         frames = tuple((a, replay.image_at(row, a)) for a in row.stack)
-        identity = row.instance, frames
+        # The same file mapped anew at the same place is the same frame.
+        identity = row.instance, tuple((a, image and (image.base, image.size, image.path))
+                                       for a, image in frames)
         if identity not in ids:
             ids[identity] = Stack(len(ids) + 1, row.instance, frames)
             self.stacks.append(ids[identity])
