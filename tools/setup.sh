@@ -3,7 +3,7 @@
 # is missing.
 
 BUILD_PACKAGES="gcc meson ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libzstd-dev"
-TEST_PACKAGES="protobuf-compiler check python3 zstd sqlite3"
+TEST_PACKAGES="protobuf-compiler check python3 zstd sqlite3 mandoc"
 
 say() {
     printf '%s\n' "$*" >&2
