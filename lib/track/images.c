@@ -263,6 +263,33 @@ static int intern_image(struct images *x, struct map *known, struct stay *s)
     return map_set(known, a, b, s->image);
 }
 
+/* The same file by path, size and time stamp has one PDB, whichever of its loads told it. */
+static int share_build_ids(struct images *x)
+{
+    struct map known = {0};
+    int result = 0;
+    for (size_t i = 1; i < x->stay_count && !result; i++) {
+        const struct stay *s = &x->stays[i];
+        uint64_t file = hash_bytes(s->path, strlen(s->path));
+        if (s->has_build_id && !map_get(&known, file, s->size << 32 ^ s->timestamp))
+            result = map_set(&known, file, s->size << 32 ^ s->timestamp, (uint32_t)i);
+    }
+    for (size_t i = 1; i < x->stay_count && !result; i++) {
+        struct stay *s = &x->stays[i];
+        uint64_t file = hash_bytes(s->path, strlen(s->path));
+        const struct stay *from =
+            &x->stays[map_get(&known, file, s->size << 32 ^ s->timestamp)];
+        if (s->has_build_id || from == x->stays || from->path != s->path ||
+            from->size != s->size || from->timestamp != s->timestamp)
+            continue;
+        s->has_build_id = true;
+        s->pdb_name = from->pdb_name;
+        memcpy(s->build_id, from->build_id, sizeof s->build_id);
+    }
+    map_finish(&known);
+    return result;
+}
+
 static int add_place(struct images *x, size_t stay)
 {
     const struct stay *s = &x->stays[stay];
@@ -282,7 +309,7 @@ int images_settle(struct images *x, struct eh_error *e)
     if (x->stay_count > 1)
         qsort(x->stays + 1, x->stay_count - 1, sizeof *x->stays, compare_stays);
     struct map known = {0};
-    int result = 0;
+    int result = share_build_ids(x) < 0 ? fail(e) : 0;
     for (size_t i = 1; i < x->stay_count && !result; i++)
         result = intern_image(x, &known, &x->stays[i]) < 0 || add_place(x, i) < 0 ? fail(e) : 0;
     map_finish(&known);

@@ -386,7 +386,7 @@ class Heap:
         told = stacks.parse_image(record.payload(), record.version, record.pointer_size)
         if told is None:
             return
-        base, size, pid, path = told
+        base, size, pid, path, stamp = told
         boot = record.segment.boot_time
         if pid is None:
             pid = record.owner[0]
@@ -395,7 +395,7 @@ class Heap:
         else:
             instance = self.instance(boot, pid)
             images, begin = instance.images, instance.since
-        images.record(opcode, base, size, path, self.position, begin)
+        images.record(opcode, base, size, path, self.position, begin, stamp)
 
     def image_at(self, row, address):
         """The image that `address` lay in for the row's process at the row's place."""

@@ -78,8 +78,9 @@ def assemble(pieces, wanted):
 class Image:
     """A mapping of a module: [base, base + size) from position `since` to before `until`."""
 
-    def __init__(self, base, size, path, since):
+    def __init__(self, base, size, path, since, stamp):
         self.base, self.size, self.path, self.since, self.until = base, size, path, since, FOREVER
+        self.stamp = stamp
 
     @property
     def name(self):
@@ -90,17 +91,18 @@ class Image:
 
 
 def parse_image(payload, version, width):
-    """(base, size, pid or None, path) of an image record, or None where it is too short."""
+    """(base, size, pid or None, path, time stamp) of an image record, or None where it is too short."""
     name_at = {0: 2 * width, 1: 2 * width + 4}.get(version, 32 + 3 * width)
     if len(payload) < name_at:
         return None
     base = etl.pointer(payload, 0, width)
     size = etl.pointer(payload, width, width)
     pid = etl.U32(payload, 2 * width)[0] if version else None
+    stamp = etl.U32(payload, 2 * width + 8)[0] if version >= 2 else 0
     end = name_at
     while end + 2 <= len(payload) and payload[end:end + 2] != b'\0\0':
         end += 2
-    return base, size, pid, payload[name_at:end].decode('utf-16-le', 'replace')
+    return base, size, pid, payload[name_at:end].decode('utf-16-le', 'replace'), stamp
 
 
 class Images:
@@ -119,21 +121,21 @@ class Images:
         """Since when nothing else has been mapped there."""
         return max([i.until for i in self.mappings if i.overlaps(base, size)] + [begin])
 
-    def record(self, opcode, base, size, path, position, begin):
+    def record(self, opcode, base, size, path, position, begin, stamp):
         """An image record: 10 load, 2 unload, 3 and 4 rundown."""
         image = self.open_at(base)
         if opcode == 10:
             for other in self.mappings:
                 if other.until == FOREVER and other.overlaps(base, size):
                     other.until = position
-            self.mappings.append(Image(base, size, path, position))
+            self.mappings.append(Image(base, size, path, position, stamp))
         elif opcode == 2:
             if image is None:
-                image = Image(base, size, path, self.free_since(base, size, begin))
+                image = Image(base, size, path, self.free_since(base, size, begin), stamp)
                 self.mappings.append(image)
             image.until = position
         elif image is None:
-            self.mappings.append(Image(base, size, path, self.free_since(base, size, begin)))
+            self.mappings.append(Image(base, size, path, self.free_since(base, size, begin), stamp))
 
     def find(self, address, position):
         for image in reversed(self.mappings):
@@ -262,7 +264,7 @@ class Stacks:
     def intern(self, ids, row, replay):
         frames = tuple((a, replay.image_at(row, a)) for a in row.stack)
         # The same file mapped anew at the same place is the same frame.
-        identity = row.instance, tuple((a, image and (image.base, image.size, image.path))
+        identity = row.instance, tuple((a, image and (image.base, image.size, image.path, image.stamp))
                                        for a, image in frames)
         if identity not in ids:
             ids[identity] = Stack(len(ids) + 1, row.instance, frames)
