@@ -127,7 +127,7 @@ int images_record(struct images *x, struct image_space space, unsigned type,
     uint32_t latest = map_get(&x->latest, key, i->base);
     struct stay *s = latest && x->stays[latest].open ? &x->stays[latest] : NULL;
     if (type == TYPE_LOAD) {
-        if (s && s->from + 1 == now && s->size == i->size)
+        if (s && s->from + 1 == now && s->path == text(x, &i->path))
             return 0; /* the same record in another input */
         if (s) {
             s->open = false;
