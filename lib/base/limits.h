@@ -31,4 +31,8 @@
 
 #define LIMIT_LIVE_BLOCKS    0xFFFFFFF0u
 
+/* Times in rows and in the info lie this far from their zero at most (146 years), so that sums and
+ * differences of two of them fit in 64 bits. */
+#define LIMIT_TIME_NS        (INT64_C(1) << 62)
+
 #endif

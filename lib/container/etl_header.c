@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/ckd.h"
+#include "base/limits.h"
 #include "base/utf.h"
 #include "container/etl_layout.h"
 #include "container/etl_record.h"
@@ -23,7 +24,8 @@ static int64_t multiply_saturating(int64_t a, int64_t positive)
 
 int64_t filetime_to_unix_ns(int64_t filetime)
 {
-    return multiply_saturating(add_saturating(filetime, -FILETIME_UNIX_EPOCH), 100);
+    int64_t ns = multiply_saturating(add_saturating(filetime, -FILETIME_UNIX_EPOCH), 100);
+    return ns < -LIMIT_TIME_NS ? -LIMIT_TIME_NS : ns > LIMIT_TIME_NS ? LIMIT_TIME_NS : ns;
 }
 
 int64_t ticks_to_ns(int64_t ticks, int64_t frequency)

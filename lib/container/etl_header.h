@@ -33,7 +33,7 @@ struct etl_header {
  * buffer does not begin with one. */
 bool etl_header_parse(const uint8_t *buffer, size_t valid, struct etl_header *ret_header);
 
-/* FILETIME (100 ns since 1601) as nanoseconds since 1970; saturates. */
+/* FILETIME (100 ns since 1601) as nanoseconds since 1970; at most LIMIT_TIME_NS from there. */
 int64_t filetime_to_unix_ns(int64_t filetime);
 
 /* Ticks to nanoseconds: floor(ticks * 10^9 / frequency), saturating at the ends of 64 bits.

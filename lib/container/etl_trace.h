@@ -4,6 +4,7 @@
 #define ETLHEAP_CONTAINER_ETL_TRACE_H
 
 #include "base/ckd.h"
+#include "base/limits.h"
 #include "container/etl_file.h"
 #include "container/etl_record.h"
 
@@ -129,12 +130,13 @@ static inline int etl_stream_system_type(const struct etl_stream *s, unsigned gr
     return !s->parsed && s->current[HOOK_ID + 1] == group ? s->current[HOOK_ID] : -1;
 }
 
-/* Nanoseconds since the trace's start, rounded down, saturating. */
+/* Nanoseconds since the trace's start, rounded down; at most LIMIT_TIME_NS away from it. */
 static inline int64_t etl_time_ns(const struct etl_clock *c, int64_t raw)
 {
     int64_t ticks = sub_saturating(raw, c->zero);
     bool plain = c->frequency == 10000000 && ticks < INT64_MAX / 200 && ticks > INT64_MIN / 200;
-    return add_saturating(plain ? ticks * 100 : ticks_to_ns(ticks, c->frequency), c->base_ns);
+    int64_t ns = add_saturating(plain ? ticks * 100 : ticks_to_ns(ticks, c->frequency), c->base_ns);
+    return ns < -LIMIT_TIME_NS ? -LIMIT_TIME_NS : ns > LIMIT_TIME_NS ? LIMIT_TIME_NS : ns;
 }
 
 #endif

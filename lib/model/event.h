@@ -70,7 +70,8 @@ enum eh_reason {
 
 /* 128 bytes: what was recorded in the first cache line, what tracking adds in the second. */
 struct eh_event {
-    int64_t time_ns;       /* since the trace's start, rounded down; may be negative */
+    int64_t time_ns;       /* since the trace's start, rounded down; may be negative; within
+                            * LIMIT_TIME_NS of it, so that differences fit */
     int64_t raw_time;      /* clock value as recorded */
     uint32_t process;      /* process instance: eh_model_process(); 0 is the unknown owner */
     uint32_t heap_index;   /* (process instance, handle): eh_model_heap(); 0 without EH_HAS_HEAP */

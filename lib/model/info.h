@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 struct eh_info {
-    int64_t start_unix_ns;  /* wall time of time_ns 0 (UTC); 100 ns resolution */
+    int64_t start_unix_ns;  /* wall time of time_ns 0 (UTC); 100 ns resolution; like all times
+                             * within LIMIT_TIME_NS of zero */
     int64_t boot_unix_ns;   /* of the first input's header; 0 when the header has none */
     int64_t first_event_ns; /* earliest heap event, 0 when there is none */
     int64_t last_event_ns;  /* latest heap event, 0 when there is none */

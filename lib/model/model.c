@@ -116,6 +116,7 @@ struct eh_model *model_create(void)
         model_add_heap(m, &(struct eh_heap){0}, &id) < 0 ||
         model_add_image(m, &(struct eh_image){0}, &id) < 0 ||
         ARRAY_RESERVE(m->frames, m->frame_room, 1) < 0 ||
+        ARRAY_RESERVE(m->frame_ids, m->frame_id_room, 1) < 0 || /* where stack 0's would lie */
         ARRAY_RESERVE(m->drafts, m->draft_room, 1) < 0 ||
         ARRAY_RESERVE(m->stacks, m->stack_room, 1) < 0) {
         model_destroy(m);

@@ -1,7 +1,6 @@
 #include "track/join.h"
 
 #include "base/array.h"
-#include "base/ckd.h"
 #include "base/hash.h"
 #include "base/limits.h"
 
@@ -515,8 +514,7 @@ int join_take(struct join *j, int64_t now_ns, bool all, struct eh_event *row, st
     if (!j->count)
         return 0;
     struct pending *p = &j->ring[j->oldest];
-    bool due = all || !join_has_room(j) ||
-               sub_saturating(now_ns, p->row.time_ns) > PENDING_WINDOW_NS;
+    bool due = all || !join_has_room(j) || now_ns - p->row.time_ns > PENDING_WINDOW_NS;
     if (!due)
         return 0;
     leave_bucket(j, p);

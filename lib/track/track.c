@@ -1,7 +1,6 @@
 #include "track/track.h"
 
 #include "base/array.h"
-#include "base/ckd.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,7 +89,7 @@ static inline void set_live(const struct track *t, struct eh_event *row)
 
 static int64_t age(const struct block *b, int64_t now)
 {
-    return now > b->birth_ns ? sub_saturating(now, b->birth_ns) : 0;
+    return now > b->birth_ns ? now - b->birth_ns : 0;
 }
 
 static inline void change_bytes(struct track *t, struct heap_state *h, uint64_t plus, uint64_t minus,
@@ -241,7 +240,7 @@ static bool take_late_free(struct track *t, struct block *b, struct eh_event *ro
     if (!b->replaced)
         return false;
     struct block *old = slab_block(&t->slab, b->replaced);
-    bool late = sub_saturating(row->time_ns, b->birth_ns) <= LATE_FREE_NS;
+    bool late = row->time_ns - b->birth_ns <= LATE_FREE_NS;
     if (late) {
         row->size = old->size;
         row->lifetime_ns = age(old, row->time_ns);
@@ -284,7 +283,7 @@ static void resize_block(struct track *t, struct heap_state *h, struct block *b,
  * compared by time. */
 static bool is_older(const struct block *a, const struct block *b)
 {
-    int64_t apart = sub_saturating(b->birth_ns, a->birth_ns);
+    int64_t apart = b->birth_ns - a->birth_ns;
     if (apart > FAR_APART_NS || apart < -FAR_APART_NS)
         return apart > 0;
     return (int32_t)(b->number - a->number) > 0;

@@ -1,5 +1,6 @@
 /* The CSV writer on any rows: what it writes, read back by a plain RFC 4180 parser, has a row for
- * every heap event and in its cells what the event holds. Input: three bytes of choices, the rows. */
+ * every heap event and in its cells what the event holds; the other tables have as many cells in
+ * every row as in their header. Input: three bytes of choices, the rows. */
 #include "fuzz_rows.h"
 
 #include "csv_writer.h"
@@ -15,9 +16,15 @@ static const char *const options[][2] = {
     {"decimal-addresses", NULL},
     {"no-header", NULL},
     {"excel-safe", NULL},
+    {"table", "heaps"},
+    {"table", "sizes"},
+    {"table", "callsites"},
+    {"table", "processes"},
+    {"table", "stacks"},
     {NULL, NULL},
 };
-enum { COLUMNS = 1, CRLF = 2, BOM = 4, SEMICOLON = 8, DECIMAL = 16, NO_HEADER = 32, EXCEL = 64 };
+enum { COLUMNS = 1, CRLF = 2, BOM = 4, SEMICOLON = 8, DECIMAL = 16, NO_HEADER = 32, EXCEL = 64,
+       TABLES = 0xF80 };
 
 struct parser {
     const char *at, *end;
@@ -139,6 +146,35 @@ static void check_default(struct parser *p, const struct eh_model *m, const stru
     }
 }
 
+/* Any table: returns the rows below the header. */
+static size_t check_shape(struct parser *p, bool header)
+{
+    size_t rows = 0, columns = 0;
+    for (; p->at < p->end; rows++) {
+        size_t cells = 1;
+        while (!next_cell(p))
+            cells++;
+        REQUIRE(!rows || cells == columns);
+        columns = cells;
+    }
+    REQUIRE(!header || rows);
+    return header ? rows - 1 : rows;
+}
+
+static void check_events(struct parser *p, const struct fuzz_trace *t, uint32_t choices)
+{
+    while (!(choices & NO_HEADER) && !next_cell(p))
+        ;
+    for (size_t i = 0; i < t->row_count; i++) {
+        if (t->rows[i].kind >= EH_HEAP_KINDS)
+            continue;
+        if (choices & COLUMNS)
+            check_chosen(p, t->model, &t->rows[i], choices & EXCEL);
+        else
+            check_default(p, t->model, &t->rows[i], choices & EXCEL);
+    }
+}
+
 static void check_output(const struct fuzz_trace *t, const struct fuzz_output *o, uint32_t choices)
 {
     struct parser p = {
@@ -153,16 +189,10 @@ static void check_output(const struct fuzz_trace *t, const struct fuzz_output *o
         REQUIRE(o->length >= 3 && !memcmp(p.at, "\xEF\xBB\xBF", 3));
         p.at += 3;
     }
-    while (!(choices & NO_HEADER) && !next_cell(&p))
-        ;
-    for (size_t i = 0; i < t->row_count; i++) {
-        if (t->rows[i].kind >= EH_HEAP_KINDS)
-            continue;
-        if (choices & COLUMNS)
-            check_chosen(&p, t->model, &t->rows[i], choices & EXCEL);
-        else
-            check_default(&p, t->model, &t->rows[i], choices & EXCEL);
-    }
+    if (choices & TABLES)
+        check_shape(&p, !(choices & NO_HEADER));
+    else
+        check_events(&p, t, choices);
     REQUIRE(p.at == p.end);
     free(p.cell);
 }
@@ -172,6 +202,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     if (length < 3)
         return 0;
     uint32_t choices = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16;
+    if (choices & TABLES) /* every other one is of the events */
+        choices = choices & 0x8000 ? choices & ~(uint32_t)TABLES : choices & ~(uint32_t)COLUMNS;
     struct fuzz_trace *t = fuzz_trace_create(bytes + 3, length - 3);
     struct fuzz_output o = fuzz_write(&csv_writer, t, options, choices);
     check_output(t, &o, choices);

@@ -1,5 +1,6 @@
 #include "fuzz_rows.h"
 
+#include "base/limits.h"
 #include "base/utf.h"
 #include "model/build.h"
 
@@ -22,6 +23,12 @@ static uint64_t take_number(struct fuzz_trace *t)
     if (how < 200)
         return take(t, 2);
     return how < 240 ? take(t, 8) : extremes[how % 6];
+}
+
+static int64_t take_time(struct fuzz_trace *t)
+{
+    int64_t ns = (int64_t)take_number(t);
+    return ns < -LIMIT_TIME_NS ? -LIMIT_TIME_NS : ns > LIMIT_TIME_NS ? LIMIT_TIME_NS : ns;
 }
 
 /* Any text that can be in a model, or NULL. */
@@ -54,8 +61,8 @@ static void add_process(struct fuzz_trace *t)
         .pid = (uint32_t)take_number(t),
         .name = take_text(t),
         .command_line = take_text(t),
-        .start_ns = (int64_t)take_number(t),
-        .end_ns = (int64_t)take_number(t),
+        .start_ns = take_time(t),
+        .end_ns = take_time(t),
         .has_start = bits & 1,
         .has_end = bits & 2,
         .has_parent = bits & 4,
@@ -106,10 +113,10 @@ static uint32_t take_stack(struct fuzz_trace *t, uint32_t process)
 static void step_time(struct fuzz_trace *t)
 {
     unsigned how = (unsigned)take(t, 1);
-    if (how < 250)
+    if (how >= 250)
+        t->now_ns = take_time(t);
+    else if (t->now_ns <= LIMIT_TIME_NS - how)
         t->now_ns += how;
-    else
-        t->now_ns = (int64_t)take_number(t);
 }
 
 /* What decoding fills in. */
@@ -193,8 +200,8 @@ static void set_info(struct fuzz_trace *t)
 {
     static const char *const inputs[] = {"heap \"1\".etl", "kernel.etl"};
     t->info = (struct eh_info){
-        .start_unix_ns = (int64_t)take_number(t),
-        .boot_unix_ns = (int64_t)take_number(t),
+        .start_unix_ns = take_time(t),
+        .boot_unix_ns = take_time(t),
         .heap_records = take_number(t),
         .block_records = take_number(t),
         .has_stacks = true,
@@ -326,6 +333,7 @@ struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t
     for (uint32_t bit = 0; options[bit][0]; bit++)
         if (choices >> bit & 1)
             give_option(w, state, options[bit]);
+    REQUIRE(!w->check || w->check(state, &e) == 0);
     REQUIRE(w->begin(state, &context, &e) == 0);
     write_rows(w, state, t, choices >> 16);
     REQUIRE(w->end(state, &t->stats, &e) == 0);
