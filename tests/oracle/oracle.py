@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The oracle: reads .etl files and writes what etl2csv must write, by other means.
 
-    oracle.py TRACE.etl [MORE.etl ...] [--csv OUT] [--stats OUT] [--columns a,b,c]
+    oracle.py TRACE.etl [MORE.etl ...] [--csv OUT] [--stats OUT] [--columns a,b,c] [--table NAME]
 
 OUT may be - for standard output. Only the tests use it.
 """
@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import etl    # noqa: E402
 import heap   # noqa: E402
+import tables  # noqa: E402
 
 FILETIME_UNIX_EPOCH = 116_444_736_000_000_000
 COLUMNS = ('time_ns process_id process_name thread_id cpu event heap address size_bytes '
@@ -81,6 +82,12 @@ def event_rows(trace, rows, columns):
     return ([get(trace, row) for get in getters] for row in rows)
 
 
+def table_rows(replayed, name, columns):
+    """The rows of a table of tables.py, the given columns of them."""
+    places = [tables.COLUMNS[name].index(column) for column in columns]
+    return ([row[place] for place in places] for row in tables.TABLES[name](replayed))
+
+
 def replay(paths):
     """(trace, heap replay) of the inputs."""
     trace = etl.Trace(paths)
@@ -98,13 +105,18 @@ def main():
     parser.add_argument('inputs', nargs='+', metavar='TRACE.etl')
     parser.add_argument('--csv')
     parser.add_argument('--stats')
-    parser.add_argument('--columns', default=','.join(COLUMNS))
+    parser.add_argument('--columns')
+    parser.add_argument('--table', default='events', choices=['events', *tables.TABLES])
     options = parser.parse_args()
     trace, result = replay(options.inputs)
-    columns = options.columns.split(',')
+    columns = tables.COLUMNS.get(options.table, COLUMNS)
+    if options.columns:
+        columns = options.columns.split(',')
     if options.csv:
         with opened(options.csv) as out:
-            write_csv(out, columns, event_rows(trace, result.rows, columns))
+            rows = (event_rows(trace, result.rows, columns) if options.table == 'events'
+                    else table_rows(result, options.table, columns))
+            write_csv(out, columns, rows)
     if options.stats:
         with opened(options.stats) as out:
             json.dump(result.stats(), out, indent=1)
