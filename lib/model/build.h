@@ -34,5 +34,6 @@ int model_publish_stack(struct eh_model *m, uint32_t draft, uint32_t *ret_stack)
 /* For names that become known after the entry: the entry to change. */
 struct eh_process *model_process(struct eh_model *m, uint32_t process);
 struct eh_thread *model_thread(struct eh_model *m, uint32_t thread);
+struct eh_image *model_image(struct eh_model *m, uint32_t image);
 
 #endif

@@ -324,6 +324,11 @@ struct eh_thread *model_thread(struct eh_model *m, uint32_t thread)
     return &m->threads[thread];
 }
 
+struct eh_image *model_image(struct eh_model *m, uint32_t image)
+{
+    return &m->images[image];
+}
+
 size_t eh_model_processes(const struct eh_model *m)
 {
     return m->process_count;

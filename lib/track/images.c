@@ -127,7 +127,7 @@ int images_record(struct images *x, struct image_space space, unsigned type,
     uint32_t latest = map_get(&x->latest, key, i->base);
     struct stay *s = latest && x->stays[latest].open ? &x->stays[latest] : NULL;
     if (type == TYPE_LOAD) {
-        if (s && s->from + 1 == now && s->path == text(x, &i->path))
+        if (s && s->from + 1 == now && s->size == i->size && s->path == text(x, &i->path))
             return 0; /* the same record in another input */
         if (s) {
             s->open = false;
@@ -232,62 +232,27 @@ static int compare_stays(const void *left, const void *right)
     return by ? by : order(a->to, b->to);
 }
 
-static bool same_image(const struct eh_image *a, const struct eh_image *b)
-{
-    return a->path == b->path && a->pdb_name == b->pdb_name && a->size == b->size &&
-           a->timestamp == b->timestamp && a->has_build_id == b->has_build_id &&
-           memcmp(a->build_id, b->build_id, sizeof a->build_id) == 0;
-}
-
-/* The model's images are the distinct ones: the same file in a hundred processes is one. */
+/* The model's images are the distinct files by path, size and time stamp: the same file in a hundred
+ * processes is one, and has the PDB that the first of its stays with a PDB told. */
 static int intern_image(struct images *x, struct map *known, struct stay *s)
 {
-    struct eh_image image = {
-        .path = drive_path(x, s->path),
-        .has_build_id = s->has_build_id,
-        .pdb_name = s->pdb_name,
-        .size = s->size,
-        .timestamp = s->timestamp,
-    };
+    struct eh_image image = {.path = drive_path(x, s->path), .size = s->size, .timestamp = s->timestamp};
     if (!image.path)
         return -1;
     image.file_name = file_name(image.path);
-    memcpy(image.build_id, s->build_id, sizeof image.build_id);
-    uint64_t a = (uint64_t)(uintptr_t)image.path ^ (uint64_t)s->timestamp << 32;
-    uint64_t b = s->size ^ hash_bytes(s->build_id, sizeof s->build_id);
-    s->image = map_get(known, a, b);
-    if (s->image && same_image(&image, eh_model_image(x->model, s->image)))
-        return 0;
-    if (model_add_image(x->model, &image, &s->image) < 0)
+    uint64_t path = (uint64_t)(uintptr_t)image.path; /* interned: one pointer, one path */
+    uint64_t version = hash_u64(s->size) ^ s->timestamp;
+    s->image = map_get(known, path, version);
+    if (!s->image && (model_add_image(x->model, &image, &s->image) < 0 ||
+                      map_set(known, path, version, s->image) < 0))
         return -1;
-    return map_set(known, a, b, s->image);
-}
-
-/* The same file by path, size and time stamp has one PDB, whichever of its loads told it. */
-static int share_build_ids(struct images *x)
-{
-    struct map known = {0};
-    int result = 0;
-    for (size_t i = 1; i < x->stay_count && !result; i++) {
-        const struct stay *s = &x->stays[i];
-        uint64_t file = hash_bytes(s->path, strlen(s->path));
-        if (s->has_build_id && !map_get(&known, file, s->size << 32 ^ s->timestamp))
-            result = map_set(&known, file, s->size << 32 ^ s->timestamp, (uint32_t)i);
+    struct eh_image *shared = model_image(x->model, s->image);
+    if (s->has_build_id && !shared->has_build_id) {
+        shared->has_build_id = true;
+        shared->pdb_name = s->pdb_name;
+        memcpy(shared->build_id, s->build_id, sizeof shared->build_id);
     }
-    for (size_t i = 1; i < x->stay_count && !result; i++) {
-        struct stay *s = &x->stays[i];
-        uint64_t file = hash_bytes(s->path, strlen(s->path));
-        const struct stay *from =
-            &x->stays[map_get(&known, file, s->size << 32 ^ s->timestamp)];
-        if (s->has_build_id || from == x->stays || from->path != s->path ||
-            from->size != s->size || from->timestamp != s->timestamp)
-            continue;
-        s->has_build_id = true;
-        s->pdb_name = from->pdb_name;
-        memcpy(s->build_id, from->build_id, sizeof s->build_id);
-    }
-    map_finish(&known);
-    return result;
+    return 0;
 }
 
 static int add_place(struct images *x, size_t stay)
@@ -309,7 +274,7 @@ int images_settle(struct images *x, struct eh_error *e)
     if (x->stay_count > 1)
         qsort(x->stays + 1, x->stay_count - 1, sizeof *x->stays, compare_stays);
     struct map known = {0};
-    int result = share_build_ids(x) < 0 ? fail(e) : 0;
+    int result = 0;
     for (size_t i = 1; i < x->stay_count && !result; i++)
         result = intern_image(x, &known, &x->stays[i]) < 0 || add_place(x, i) < 0 ? fail(e) : 0;
     map_finish(&known);
