@@ -1,7 +1,7 @@
 """Every case of tests/cases, compiled by etlgen and converted three ways, byte for byte.
 
 tests/golden/CASE.csv, .json and .pftrace hold the outputs; CASE.log holds what etl2csv said on
-standard error and its exit status. tests/update-goldens rewrites them: read the difference before
+standard error and its exit status. CASE.TABLE.csv are other tables. tests/update-goldens rewrites them: read the difference before
 committing it.
 """
 import difflib
@@ -14,6 +14,12 @@ import support
 
 UPDATE = os.environ.get('GOLDEN_UPDATE') == '1'
 CONVERTERS = {'.csv': 'etl2csv', '.json': 'etl2chrome', '.pftrace': 'etl2perfetto'}
+TABLES = {
+    'basic': ['heaps', 'sizes', 'callsites', 'processes', 'stacks'],
+    'realloc': ['heaps', 'callsites'],
+    'process_reuse': ['heaps', 'processes'],
+    'stack_pieces': ['callsites', 'stacks'],
+}
 PROTO = os.path.join(support.ROOT, 'proto', 'perfetto_subset.proto')
 
 
@@ -64,7 +70,16 @@ class Golden(support.CliTestCase):
             self.compare(case, '.log', log.encode())
 
 
+    def check_table(self, case, table):
+        done = support.run('etl2csv', '-q', '-c', '--table', table, *self.build_case(case))
+        self.compare(case, '.%s.csv' % table, done.stdout)
+
+
 def add_tests():
+    for case, table in ((case, table) for case in TABLES for table in TABLES[case]):
+        def test(self, case=case, table=table):
+            self.check_table(case, table)
+        setattr(Golden, 'test_%s_table_%s' % (case, table), test)
     for case in support.cases():
         for suffix in CONVERTERS:
             def test(self, case=case, suffix=suffix):
@@ -76,6 +91,7 @@ class NothingStray(unittest.TestCase):
 
     def test_each_golden_has_its_case(self):
         names = set(support.cases())
+        names.update('%s.%s' % (case, table) for case in TABLES for table in TABLES[case])
         stray = [name for name in os.listdir(support.GOLDEN)
                  if name.rpartition('.')[2] in ('csv', 'json', 'pftrace', 'log')
                  and name.rpartition('.')[0] not in names]
