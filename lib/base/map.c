@@ -8,7 +8,7 @@
 
 static struct map_slot *find(const struct map *m, uint64_t a, uint64_t b)
 {
-    size_t at = hash_u64(a ^ hash_u64(b)) & m->mask;
+    size_t at = hash_u64(a ^ hash_u64(b ^ m->salt)) & m->mask;
     while (m->slots[at].id && (m->slots[at].a != a || m->slots[at].b != b))
         at = (at + 1) & m->mask;
     return &m->slots[at];
@@ -22,9 +22,10 @@ uint32_t map_get(const struct map *m, uint64_t a, uint64_t b)
 static int grow(struct map *m)
 {
     size_t slots = m->slots ? (m->mask + 1) * 2 : FIRST_SLOTS;
-    struct map bigger = {calloc(slots, sizeof *bigger.slots), slots - 1, m->count};
+    struct map bigger = {calloc(slots, sizeof *bigger.slots), slots - 1, m->count, 0};
     if (!bigger.slots)
         return -1;
+    bigger.salt = hash_salt(bigger.slots);
     for (size_t i = 0; m->slots && i <= m->mask; i++)
         if (m->slots[i].id)
             *find(&bigger, m->slots[i].a, m->slots[i].b) = m->slots[i];

@@ -15,6 +15,7 @@ struct map {
     struct map_slot *slots;
     size_t mask; /* slots - 1 */
     size_t count;
+    uint64_t salt; /* of the hash */
 };
 
 /* The id under (a, b), 0 when there is none. */

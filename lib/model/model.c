@@ -48,6 +48,7 @@ struct eh_model {
     size_t frame_id_count, frame_id_room;
     const char **strings;
     size_t string_count, string_room;
+    uint64_t salt; /* of the indexes' hashes */
     struct id_index string_index, frame_index, stack_index;
     struct chunk *chunks;
     size_t string_bytes;
@@ -55,28 +56,29 @@ struct eh_model {
 
 static uint64_t hash_of_string(const struct eh_model *m, uint32_t id)
 {
-    return hash_bytes(m->strings[id], strlen(m->strings[id]));
+    return hash_salted_bytes(m->salt, m->strings[id], strlen(m->strings[id]));
 }
 
-static uint64_t hash_frame(const struct eh_frame *f)
+static uint64_t hash_frame(const struct eh_model *m, const struct eh_frame *f)
 {
-    return hash_u64(f->address ^ hash_u64((uint64_t)f->image << 32 ^ f->offset));
+    return hash_u64(f->address ^ hash_u64(m->salt ^ (uint64_t)f->image << 32 ^ f->offset));
 }
 
 static uint64_t hash_of_frame(const struct eh_model *m, uint32_t id)
 {
-    return hash_frame(&m->frames[id]);
+    return hash_frame(m, &m->frames[id]);
 }
 
-static uint64_t hash_stack(uint32_t process, const uint32_t *frames, size_t depth)
+static uint64_t hash_stack(const struct eh_model *m, uint32_t process, const uint32_t *frames,
+                           size_t depth)
 {
-    return hash_u64(hash_bytes(frames, depth * sizeof *frames) ^ process);
+    return hash_salted_bytes(m->salt ^ process, frames, depth * sizeof *frames);
 }
 
 static uint64_t hash_of_stack(const struct eh_model *m, uint32_t id)
 {
     const struct stack_entry *s = &m->drafts[id];
-    return hash_stack(s->process, m->frame_ids + s->first, s->depth);
+    return hash_stack(m, s->process, m->frame_ids + s->first, s->depth);
 }
 
 /* Makes room for one more id, at most half full. */
@@ -108,6 +110,7 @@ struct eh_model *model_create(void)
     struct eh_model *m = calloc(1, sizeof *m);
     if (!m)
         return NULL;
+    m->salt = hash_salt(m);
     m->string_count = 1;
     uint32_t id;
     if (ARRAY_RESERVE(m->strings, m->string_room, 1) < 0 ||
@@ -175,7 +178,7 @@ const char *model_string(struct eh_model *m, const char *bytes, size_t length)
     if (index_reserve(m, &m->string_index, hash_of_string) < 0)
         return NULL;
     struct id_index *x = &m->string_index;
-    size_t at = hash_bytes(bytes, length) & x->mask;
+    size_t at = hash_salted_bytes(m->salt, bytes, length) & x->mask;
     for (; x->ids[at]; at = (at + 1) & x->mask) {
         const char *s = m->strings[x->ids[at]];
         if (strncmp(s, bytes, length) == 0 && !s[length])
@@ -241,7 +244,7 @@ int model_intern_frame(struct eh_model *m, const struct eh_frame *f, uint32_t *r
     struct id_index *x = &m->frame_index;
     if (index_reserve(m, x, hash_of_frame) < 0)
         return -1;
-    size_t at = hash_frame(f) & x->mask;
+    size_t at = hash_frame(m, f) & x->mask;
     for (; x->ids[at]; at = (at + 1) & x->mask) {
         const struct eh_frame *other = &m->frames[x->ids[at]];
         if (other->address == f->address && other->image == f->image &&
@@ -265,7 +268,7 @@ int model_draft_stack(struct eh_model *m, uint32_t process, const uint32_t *fram
     struct id_index *x = &m->stack_index;
     if (index_reserve(m, x, hash_of_stack) < 0)
         return -1;
-    size_t at = hash_stack(process, frames, depth) & x->mask;
+    size_t at = hash_stack(m, process, frames, depth) & x->mask;
     for (; x->ids[at]; at = (at + 1) & x->mask) {
         const struct stack_entry *s = &m->drafts[x->ids[at]];
         if (s->process == process && s->depth == depth &&

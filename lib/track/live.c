@@ -101,13 +101,30 @@ void live_cut(struct live *l, struct live_place place)
     l->count--;
 }
 
+static int compare_slots(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+/* In place: the numbers of the blocks take the place of the tags. */
+void live_list(struct live *l, const struct slab *s)
+{
+    size_t slots = l->slots ? (size_t)l->mask + 1 : 0, n = 0;
+    for (size_t i = 0; i < slots; i++) {
+        uint32_t id = (uint32_t)l->slots[i];
+        l->slots[i] = 0;
+        if (id)
+            l->slots[n++] = (uint64_t)slab_block(s, id)->number << 32 | id;
+    }
+    if (n)
+        qsort(l->slots, n, sizeof *l->slots, compare_slots);
+}
+
 uint32_t live_walk(const struct live *l, size_t *at)
 {
     size_t slots = l->slots ? (size_t)l->mask + 1 : 0;
-    while (*at < slots)
-        if (l->slots[(*at)++])
-            return (uint32_t)l->slots[*at - 1];
-    return 0;
+    return *at < slots ? (uint32_t)l->slots[(*at)++] : 0;
 }
 
 void live_clear(struct live *l)

@@ -29,6 +29,7 @@ struct slab {
     size_t chunk_count, chunk_room;
     uint32_t next_fresh; /* lowest id never used, less one */
     uint32_t free_list;  /* first free id, linked through block.number */
+    uint64_t salt;       /* of the addresses' hashes in the tables over this slab */
 };
 
 #define SLAB_CHUNK_BITS 11
@@ -62,7 +63,7 @@ struct live_place {
 static inline struct live_place live_seek(const struct live *l, const struct slab *s,
                                           uint64_t address)
 {
-    struct live_place p = {.tag = (uint32_t)hash_u64(address)};
+    struct live_place p = {.tag = (uint32_t)hash_u64(address ^ s->salt)};
     if (!l->slots)
         return p;
     uint64_t slot;
@@ -81,8 +82,11 @@ int live_put(struct live *l, struct live_place place, uint32_t id);
 /* Takes the block found at `place` out. It stays in the slab. */
 void live_cut(struct live *l, struct live_place place);
 
-/* The first id in slots [*at, ...), 0 at the end; moves *at behind it. For emptying the table:
- * nothing may be added or removed meanwhile. */
+/* Makes a list of the table, in the order in which its blocks' process added them. Afterwards only
+ * live_walk() and live_clear() are allowed. */
+void live_list(struct live *l, const struct slab *s);
+
+/* The id at *at in the list, 0 at its end; moves *at behind it. */
 uint32_t live_walk(const struct live *l, size_t *at);
 
 /* Forgets all entries and their memory; the blocks are the caller's to give back. */

@@ -1,6 +1,7 @@
 #include "track/track.h"
 
 #include "base/array.h"
+#include "base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 
 void track_init(struct track *t, struct eh_model *model, struct eh_stats *stats)
 {
-    *t = (struct track){.model = model, .stats = stats};
+    *t = (struct track){.model = model, .stats = stats, .slab.salt = hash_salt(t)};
 }
 
 void track_finish(struct track *t)
@@ -315,16 +316,24 @@ static int apply_realloc(struct track *t, struct heap_state *h, struct eh_event 
     return drops;
 }
 
+/* Puts the sweep to the beginning of a heap; 0: there is none. */
+static void sweep_heap(struct track *t, uint32_t heap)
+{
+    t->sweep.heap = heap;
+    t->sweep.slot = 0;
+    if (heap)
+        live_list(&t->heaps[heap].live, &t->slab);
+}
+
 static void begin_sweep(struct track *t, const struct eh_event *last, uint8_t reason)
 {
     t->sweep = (struct sweep){
         .active = true,
         .whole_process = reason == EH_DROP_PROCESS_END,
         .reason = reason,
-        .heap = reason == EH_DROP_PROCESS_END ? t->processes[last->process].heaps
-                                              : last->heap_index,
         .last = *last,
     };
+    sweep_heap(t, t->sweep.whole_process ? t->processes[last->process].heaps : last->heap_index);
 }
 
 /* The changes of one event; returns how many drops stand before its row. */
@@ -388,8 +397,7 @@ static void next_heap(struct track *t)
 {
     struct sweep *w = &t->sweep;
     live_clear(&t->heaps[w->heap].live);
-    w->heap = w->whole_process ? t->heaps[w->heap].next_heap : 0;
-    w->slot = 0;
+    sweep_heap(t, w->whole_process ? t->heaps[w->heap].next_heap : 0);
 }
 
 static struct eh_event sweep_block(struct track *t, uint32_t id)
