@@ -6,6 +6,8 @@
 /* Buffers: container/FORMAT.md 1 and 2 (16 MB is the largest seen, plain or expanded). */
 #define LIMIT_BUFFER_BYTES   (64u << 20)
 #define LIMIT_EXPANDED_BYTES (64u << 20)
+#define LIMIT_EXPANSION      1024u         /* times a buffer's stored bytes: real ones reach 50 */
+#define LIMIT_OPEN_BYTES     (1024u << 20) /* expanded buffers of all processors at one time */
 #define LIMIT_BUFFERS        (1u << 26)
 #define LIMIT_PROCESSORS     2048u /* the number's mask 0x07FF */
 #define LIMIT_INPUTS         4096u
@@ -19,6 +21,7 @@
 #define LIMIT_NAME_BYTES     4096u /* one name, UTF-8 */
 #define LIMIT_STRING_BYTES   (256u << 20)
 #define LIMIT_IMAGES         (1u << 22)
+#define LIMIT_VOLUMES        1024u
 #define LIMIT_STACK_FRAMES   1024u
 #define LIMIT_STACKS         (1u << 24)
 #define LIMIT_FRAMES         (1u << 28)
@@ -27,7 +30,6 @@
 /* Events that wait for their stack. */
 #define LIMIT_PENDING_EVENTS (1u << 17)
 #define LIMIT_PENDING_STACKS (1u << 16)
-#define PENDING_WINDOW_NS    INT64_C(1000000000)
 
 #define LIMIT_LIVE_BLOCKS    0xFFFFFFF0u
 

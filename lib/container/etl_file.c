@@ -91,8 +91,9 @@ static int64_t find_data(struct index *x, int64_t at)
     uint8_t bytes[SCAN_BYTES];
     if (at <= x->data_until)
         return x->data_until;
-    while (at < x->size) {
-        int64_t n = source_read(x->file->source, at, bytes, sizeof bytes, x->e);
+    /* Damage may have data everywhere: begin with little, so that it is not read over and over. */
+    for (size_t length = 64; at < x->size; length = length < sizeof bytes ? 2 * length : length) {
+        int64_t n = source_read(x->file->source, at, bytes, length, x->e);
         if (n < 0)
             return -1;
         if (n == 0)
@@ -410,8 +411,11 @@ int64_t etl_file_load(struct etl_file *file, const struct etl_buffer *buffer, ui
         array_reserve((void **)bytes, room, buffer->valid, 1) < 0)
         return eh_fail(e, EH_ERR_MEMORY, 0, buffer->offset, "out of memory for a buffer");
     int64_t n = source_read(file->source, buffer->offset, *into, want, e);
-    if (n < BUF_HEADER_BYTES)
-        return n < 0 ? -1 : 0;
+    if (n < 0)
+        return -1;
+    if ((size_t)n < want)
+        return eh_fail(e, EH_ERR_IO, 0, buffer->offset,
+                       "became shorter while it was read; convert a copy that nothing writes to");
     if (!buffer->compressed)
         return n;
     memcpy(*bytes, *packed, BUF_HEADER_BYTES);

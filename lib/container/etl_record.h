@@ -43,6 +43,17 @@ static inline bool rec_is_system(const uint8_t *at)
     return (unsigned)load_u16(at + HOOK_KIND) - (REC_MARK_TRACE << 8 | REC_SYSTEM32) <= 1u;
 }
 
+/* SYSTEM records and PERFINFO records without extra header bytes: where their time lies, which is
+ * half their header's length. 0 for all others. The bytes are at least 8. */
+static inline uint32_t rec_hooked_time(const uint8_t *at)
+{
+    unsigned kind = (unsigned)load_u16(at + HOOK_KIND) - (REC_MARK_TRACE << 8);
+    if (kind - REC_SYSTEM32 <= 1u)
+        return SYSTEM_TIME;
+    bool plain = !(load_u16(at + HOOK_VERSION) & (PERFINFO_HAS_PEBS | PERFINFO_COUNTERS_MASK));
+    return kind - REC_PERFINFO32 <= 1u && plain ? PERFINFO_TIME : 0;
+}
+
 static inline uint8_t rec_system_pointer_size(const uint8_t *at)
 {
     return (uint8_t)(4 * at[HOOK_KIND]);

@@ -22,6 +22,13 @@ static bool same_axis(const struct etl_header *a, const struct etl_header *b)
            a->clock_type == b->clock_type;
 }
 
+static void set_plain(struct etl_clock *c)
+{
+    const int64_t far = INT64_C(1) << 60;
+    c->plain = c->frequency == 10000000 && c->zero > -far && c->zero < far && c->base_ns > -far &&
+               c->base_ns < far;
+}
+
 /* One raw axis with the smallest raw start as zero, or wall time from the smallest StartTime. */
 static void set_axis(struct etl_trace *t)
 {
@@ -44,7 +51,15 @@ static void set_axis(struct etl_trace *t)
         if (!t->one_axis)
             t->clocks[i].base_ns = sub_saturating(filetime_to_unix_ns(h->start_time),
                                                   filetime_to_unix_ns(zero->start_time));
+        set_plain(&t->clocks[i]);
     }
+}
+
+int64_t etl_time_ns_any(const struct etl_clock *c, int64_t raw)
+{
+    int64_t ticks = sub_saturating(raw, c->zero);
+    int64_t ns = add_saturating(ticks_to_ns(ticks, c->frequency), c->base_ns);
+    return ns < -LIMIT_TIME_NS ? -LIMIT_TIME_NS : ns > LIMIT_TIME_NS ? LIMIT_TIME_NS : ns;
 }
 
 static void set_boots(struct etl_trace *t)
@@ -190,9 +205,42 @@ static enum etl_step end_buffer(struct etl_trace *t, struct etl_stream *s, enum 
     return ETL_BUFFER;
 }
 
+/* Why a packed buffer is not expanded, or NULL: a few bytes may ask for all memory there is. */
+static const char *refusal(const struct etl_trace *t, const struct etl_stream *s,
+                           const struct etl_buffer *b)
+{
+    if (!b->compressed)
+        return NULL;
+    if (b->valid / LIMIT_EXPANSION > b->stored)
+        return "a compressed buffer that claims to expand more than 1024 times; its records are lost";
+    if (b->valid > s->room && t->open_bytes - s->room + b->valid > LIMIT_OPEN_BYTES)
+        return "a compressed buffer that, with those of the other processors, would expand to more "
+               "than 1 GiB; its records are lost";
+    return NULL;
+}
+
+static int64_t load(struct etl_trace *t, struct etl_stream *s, const struct etl_buffer *b,
+                    struct eh_error *e)
+{
+    const char *refused = refusal(t, s, b);
+    if (refused) {
+        tell_damage(t, s, b->offset, b->stored, refused);
+        return 0;
+    }
+    t->open_bytes -= s->room;
+    int64_t n = etl_file_load(s->file, b, &s->bytes, &s->room, &t->packed, &t->packed_room, e);
+    t->open_bytes += s->room;
+    if (n == 0)
+        tell_damage(t, s, b->offset, b->stored,
+                    "a compressed buffer that none of the three algorithms can expand; its records "
+                    "are lost");
+    return n;
+}
+
 static enum etl_step open_buffer(struct etl_trace *t, struct etl_stream *s, struct eh_error *e)
 {
     if (s->next == s->last) {
+        t->open_bytes -= s->room;
         free(s->bytes);
         s->bytes = NULL;
         s->at = s->end = NULL;
@@ -203,15 +251,11 @@ static enum etl_step open_buffer(struct etl_trace *t, struct etl_stream *s, stru
     s->open_offset = b->offset;
     s->open_cut = b->cut;
     t->bytes_done += b->stored;
-    int64_t n = etl_file_load(s->file, b, &s->bytes, &s->room, &t->packed, &t->packed_room, e);
+    int64_t n = load(t, s, b, e);
     if (n < 0)
         return (enum etl_step)eh_context(e, "%s", s->file->path);
     s->at = s->bytes + (n ? BUF_HEADER_BYTES : 0);
     s->end = s->bytes + n;
-    if (n == 0) {
-        tell_damage(t, s, b->offset, b->stored,
-                    "a compressed buffer that none of the three algorithms can expand; its records are lost");
-    }
     return ETL_BUFFER;
 }
 

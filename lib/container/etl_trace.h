@@ -13,6 +13,7 @@ struct etl_clock {
     int64_t zero;      /* raw time that lies at base_ns */
     int64_t base_ns;   /* since the trace's start */
     int64_t frequency; /* ticks per second */
+    bool plain;        /* see etl_time_ns() */
     uint32_t boot;     /* sessions of the same boot share processes; 0, 1, ... */
 };
 
@@ -55,6 +56,7 @@ struct etl_trace {
     uint64_t bytes_done; /* of buffers read so far, over all passes */
     uint64_t bytes_total; /* of one pass */
     bool telling;  /* this pass tells damage */
+    uint64_t open_bytes; /* room of the streams' open buffers */
     uint8_t *packed;
     size_t packed_room;
 };
@@ -99,12 +101,12 @@ static inline enum etl_step etl_stream_next(struct etl_trace *t, struct etl_stre
 {
     const uint8_t *at = s->at;
     size_t left = (size_t)(s->end - at);
-    if (left < SYSTEM_BYTES || !rec_is_system(at) || !s->raw_is_key)
+    if (left < SYSTEM_BYTES || !s->raw_is_key)
         return etl_stream_next_any(t, s, e);
-    uint32_t size = load_u16(at + HOOK_SIZE);
-    if (size < SYSTEM_BYTES || size > left)
+    uint32_t time = rec_hooked_time(at), size = load_u16(at + HOOK_SIZE);
+    if (!time || size < 2 * time || size > left)
         return etl_stream_next_any(t, s, e);
-    int64_t raw = load_i64(at + SYSTEM_TIME);
+    int64_t raw = load_i64(at + time);
     s->steps_back += raw < s->raw;
     s->events++;
     s->raw = raw;
@@ -124,19 +126,24 @@ static inline const struct record *etl_stream_record(struct etl_stream *s)
     return &s->record;
 }
 
-/* The type of the current record if it is a SYSTEM record of that hook group, else -1. */
-static inline int etl_stream_system_type(const struct etl_stream *s, unsigned group)
+/* The hook id of the current record, -1 where it takes more than a look. */
+static inline int etl_stream_hook(const struct etl_stream *s)
 {
-    return !s->parsed && s->current[HOOK_ID + 1] == group ? s->current[HOOK_ID] : -1;
+    return s->parsed ? -1 : load_u16(s->current + HOOK_ID);
 }
+
+/* etl_time_ns() for any time and any clock. */
+int64_t etl_time_ns_any(const struct etl_clock *c, int64_t raw);
 
 /* Nanoseconds since the trace's start, rounded down; at most LIMIT_TIME_NS away from it. */
 static inline int64_t etl_time_ns(const struct etl_clock *c, int64_t raw)
 {
-    int64_t ticks = sub_saturating(raw, c->zero);
-    bool plain = c->frequency == 10000000 && ticks < INT64_MAX / 200 && ticks > INT64_MIN / 200;
-    int64_t ns = add_saturating(plain ? ticks * 100 : ticks_to_ns(ticks, c->frequency), c->base_ns);
-    return ns < -LIMIT_TIME_NS ? -LIMIT_TIME_NS : ns > LIMIT_TIME_NS ? LIMIT_TIME_NS : ns;
+    /* A plain clock is 10 MHz and starts far from the ends of 64 bits: nothing can overflow when
+     * the time lies within 2^50 ticks (three years) of its zero. */
+    int64_t ticks = (int64_t)((uint64_t)raw - (uint64_t)c->zero);
+    if (c->plain && (uint64_t)ticks + (UINT64_C(1) << 50) < UINT64_C(1) << 51)
+        return c->base_ns + ticks * 100;
+    return etl_time_ns_any(c, raw);
 }
 
 #endif

@@ -161,8 +161,15 @@ int images_pdb(struct images *x, struct image_space space, const struct pdb_reco
 int images_volume(struct images *x, const struct volume_record *v, struct eh_error *e)
 {
     struct volume volume = {text(x, &v->nt_path), text(x, &v->dos_path)};
-    if (!volume.nt || !volume.dos ||
-        ARRAY_RESERVE(x->volumes, x->volume_room, x->volume_count + 1) < 0)
+    if (!volume.nt || !volume.dos)
+        return fail(e);
+    /* Each of several inputs tells of them. Beyond the limit, paths stay as they were recorded. */
+    for (size_t i = 0; i < x->volume_count; i++)
+        if (x->volumes[i].nt == volume.nt && x->volumes[i].dos == volume.dos)
+            return 0;
+    if (x->volume_count >= LIMIT_VOLUMES)
+        return 0;
+    if (ARRAY_RESERVE(x->volumes, x->volume_room, x->volume_count + 1) < 0)
         return fail(e);
     x->volumes[x->volume_count++] = volume;
     return 0;

@@ -69,14 +69,16 @@ bool stack_keys_find(struct stack_keys *k, uint32_t session, bool kernel, int64_
                      uint64_t key, struct raw_frames *ret_frames)
 {
     uint64_t space = key_space(session, kernel);
-    uint32_t id = map_get(&k->current, space, key), found = id;
-    while (found && k->definitions[found].time < time)
-        found = k->definitions[found].next;
-    if (!found)
+    uint32_t id = map_get(&k->current, space, key), at = id;
+    if (!id)
         return false;
-    if (found != id)
-        map_set(&k->current, space, key, found); /* the key is there: no memory is needed */
-    const struct definition *d = &k->definitions[found];
+    while (k->definitions[at].time < time && k->definitions[at].next)
+        at = k->definitions[at].next;
+    if (at != id)
+        map_set(&k->current, space, key, at); /* the key is there: no memory is needed */
+    const struct definition *d = &k->definitions[at];
+    if (d->time < time)
+        return false;
     *ret_frames = (struct raw_frames){k->bytes + d->first, d->count, d->pointer_size};
     return true;
 }
