@@ -111,7 +111,7 @@ struct name {
 struct events {
     struct csv_sheet sheet;
     struct name *names; /* by process instance */
-    size_t name_count, name_room;
+    size_t name_room;
     struct word kinds[EH_HEAP_KINDS];
     struct word sources[SOURCES];
     struct who who[WHO_SLOTS];
@@ -142,19 +142,9 @@ static void fill_words(struct events *s)
 }
 
 /* Process instances may come with the rows that name them. */
-static int reserve_names(struct events *s)
-{
-    size_t count = eh_model_processes(s->sheet.context->model);
-    if (ARRAY_RESERVE(s->names, s->name_room, count) < 0)
-        return -1;
-    memset(s->names + s->name_count, 0, (count - s->name_count) * sizeof *s->names);
-    s->name_count = count;
-    return 0;
-}
-
 static const struct name *add_name(struct events *s, uint32_t process)
 {
-    if (process >= s->name_count && reserve_names(s) < 0)
+    if (ARRAY_RESERVE_ZEROED(s->names, s->name_room, process + (size_t)1) < 0)
         return NULL;
     const char *text = process ? eh_model_process(s->sheet.context->model, process)->name : NULL;
     size_t length = text ? strlen(text) : 0;
@@ -170,7 +160,7 @@ static const struct name *add_name(struct events *s, uint32_t process)
 /* The name of a row's process as a cell, or NULL when memory ran out. Process 0 has none. */
 static inline const struct name *name_of(struct events *s, uint32_t process)
 {
-    if (process < s->name_count && s->names[process].text)
+    if (process < s->name_room && s->names[process].text)
         return &s->names[process];
     return add_name(s, process);
 }
@@ -541,7 +531,7 @@ static int begin(struct csv_sheet *sheet)
 static void done(struct csv_sheet *sheet)
 {
     struct events *s = (struct events *)sheet;
-    for (size_t i = 0; s->names && i < s->name_count; i++)
+    for (size_t i = 0; i < s->name_room; i++)
         free(s->names[i].text);
     free(s->names);
 }
