@@ -46,7 +46,6 @@ struct eh_reader {
     bool ended;
     uint64_t epoch; /* of the owners, as of the last record that could change it */
     uint64_t image_records; /* so far, where there are stacks */
-    int64_t now_ns; /* time of the record taken last */
     size_t count; /* rows in the batch */
     struct eh_event rows[EH_BATCH_ROWS];
 };
@@ -336,19 +335,28 @@ static bool accept_fit(struct eh_reader *r, const struct etl_stream *s, enum hea
     return true;
 }
 
-/* An event leaves decoding: its live figures are filled in and its row is in the batch. The event
- * stands in rows[count]. */
-static int finish_event(struct eh_reader *r, struct eh_error *e)
+/* Where the next event is decoded: in the window where its stack may still come, else in the batch. */
+static inline struct eh_event *event_row(struct eh_reader *r)
+{
+    return r->join ? join_row(r->join) : &r->rows[r->count];
+}
+
+/* An event leaves decoding: its live figures are filled in and its row, which stands in
+ * rows[count], is in the batch. */
+static inline int finish_event(struct eh_reader *r, struct eh_error *e)
 {
     struct eh_event *row = &r->rows[r->count];
-    if (row->kind == EH_PROCESS_END)
-        return track_process_end(&r->track, row->process, row->time_ns, row->raw_time, e);
     count_row(r, row);
     int n = track_event(&r->track, row, e);
     if (n < 0)
         return -1;
     r->count += (size_t)n;
     return 0;
+}
+
+static int finish_process(struct eh_reader *r, const struct eh_event *row, struct eh_error *e)
+{
+    return track_process_end(&r->track, row->process, row->time_ns, row->raw_time, e);
 }
 
 static struct join_origin origin_of(const struct eh_reader *r, const struct etl_stream *s,
@@ -367,11 +375,10 @@ static struct join_origin origin_of(const struct eh_reader *r, const struct etl_
 static inline int give_event(struct eh_reader *r, const struct etl_stream *s, uint32_t process_id,
                              struct eh_error *e)
 {
-    struct eh_event *row = &r->rows[r->count];
     if (!r->join)
         return finish_event(r, e);
     struct join_origin origin = origin_of(r, s, process_id);
-    return join_put(r->join, row, &origin, e);
+    return join_put(r->join, &origin, e);
 }
 
 static inline void set_place(const struct etl_stream *s, struct eh_event *row)
@@ -385,7 +392,7 @@ static inline void set_place(const struct etl_stream *s, struct eh_event *row)
 static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned type, bool by_class,
                      struct eh_error *e)
 {
-    struct eh_event *row = &r->rows[r->count];
+    struct eh_event *row = event_row(r);
     struct heap_extra extra;
     struct raw_frames frames;
     *row = (struct eh_event){0};
@@ -403,13 +410,13 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
 /* The common heap records straight from their bytes: 1, or 0 for all others, -1 on error. */
 static inline int take_common(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
 {
-    int type = etl_stream_system_type(s, HEAP_GROUP);
+    int hook = etl_stream_hook(s);
     const uint8_t *at = s->current;
-    if (type < 0 || rec_system_pointer_size(at) != 8)
+    if (hook >> 8 != HEAP_GROUP || at[HOOK_KIND] != REC_SYSTEM64)
         return 0;
-    struct eh_event *row = &r->rows[r->count];
+    struct eh_event *row = event_row(r);
     *row = (struct eh_event){0};
-    if (!heap_decode_common(at + SYSTEM_BYTES, s->current_size - SYSTEM_BYTES, (unsigned)type, row))
+    if (!heap_decode_common(at + SYSTEM_BYTES, s->current_size - SYSTEM_BYTES, hook & 0xFF, row))
         return 0;
     set_place(s, row);
     uint32_t pid = load_u32(at + SYSTEM_PROCESS), tid = load_u32(at + SYSTEM_THREAD);
@@ -424,25 +431,32 @@ static inline int take_common(struct eh_reader *r, const struct etl_stream *s, s
 
 /* ---- context records of the second pass ---- */
 
-static int take_process(struct eh_reader *r, const struct etl_stream *s, const struct moment *m,
-                        unsigned type, struct eh_error *e)
+static struct moment moment_of(const struct etl_stream *s)
 {
+    return (struct moment){s->clock->boot, s->raw, etl_time_ns(s->clock, s->raw)};
+}
+
+static int take_process(struct eh_reader *r, const struct etl_stream *s, unsigned type,
+                        struct eh_error *e)
+{
+    struct moment m = moment_of(s);
     struct process_record p;
     uint32_t ended;
     if (!process_decode(&s->record, &p))
         return 0;
-    if (owners_process_record(r->owners, m, type, &p, &ended, e) < 0)
+    if (owners_process_record(r->owners, &m, type, &p, &ended, e) < 0)
         return -1;
     if (!ended)
         return 0;
-    r->rows[r->count] = (struct eh_event){
-        .time_ns = m->time_ns,
-        .raw_time = m->raw,
+    struct eh_event *row = event_row(r);
+    *row = (struct eh_event){
+        .time_ns = m.time_ns,
+        .raw_time = m.raw,
         .process = ended,
         .thread_id = EH_NO_ID,
         .kind = EH_PROCESS_END,
     };
-    return give_event(r, s, REC_NO_ID, e);
+    return r->join ? give_event(r, s, REC_NO_ID, e) : finish_process(r, row, e);
 }
 
 /* A part of a stack goes to its event; one that belongs to no record at all is counted. */
@@ -484,11 +498,14 @@ static int take_image(struct eh_reader *r, const struct etl_stream *s, struct eh
     return 0;
 }
 
-static int take_thread(struct eh_reader *r, const struct moment *m, const struct record *rec,
-                       unsigned type, struct eh_error *e)
+static int take_thread(struct eh_reader *r, const struct etl_stream *s, unsigned type,
+                       struct eh_error *e)
 {
     struct thread_record thread;
-    return thread_decode(rec, &thread) ? owners_thread_record(r->owners, m, type, &thread, e) : 0;
+    struct moment m = moment_of(s);
+    if (!thread_decode(&s->record, &thread))
+        return 0;
+    return owners_thread_record(r->owners, &m, type, &thread, e);
 }
 
 static int take_switch(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
@@ -512,12 +529,11 @@ static int take_record(struct eh_reader *r, struct etl_stream *s, struct eh_erro
         return 0;
     if (route == ROUTE_HEAP || route == ROUTE_HEAP_CLASS)
         return take_heap(r, s, type, route == ROUTE_HEAP_CLASS, e);
-    struct moment m = {s->clock->boot, rec->raw, etl_time_ns(s->clock, rec->raw)};
     switch (route) {
     case ROUTE_PROCESS:
-        return take_process(r, s, &m, type, e);
+        return take_process(r, s, type, e);
     case ROUTE_THREAD:
-        return take_thread(r, &m, rec, type, e);
+        return take_thread(r, s, type, e);
     case ROUTE_SWITCH:
         return take_switch(r, s, e);
     case ROUTE_IMAGE:
@@ -537,24 +553,33 @@ static bool has_room(const struct eh_reader *r)
     return r->count + TRACK_ROWS <= EH_BATCH_ROWS && !r->track.sweep.active;
 }
 
-/* Takes events whose stacks are settled out of the window. 1 when none is left that is due and the
- * window has room again, 0 when the batch is full, -1 on error. */
-static int drain(struct eh_reader *r, int64_t now_ns, bool all, struct eh_error *e)
+/* Takes the oldest events out of the window until `left` wait. 1 when it has come so far, 0 when the
+ * batch is full, -1 on error. */
+static int drain(struct eh_reader *r, size_t left, struct eh_error *e)
 {
     while (has_room(r)) {
-        int due = join_take(r->join, now_ns, all, &r->rows[r->count], e);
-        if (due <= 0)
-            return due < 0 ? -1 : 1;
-        if (finish_event(r, e) < 0)
+        struct eh_event *row = &r->rows[r->count];
+        if (join_waiting(r->join) <= left)
+            return 1;
+        if (join_take(r->join, row, e) < 0)
+            return -1;
+        bool process = row->kind == EH_PROCESS_END;
+        if ((process ? finish_process(r, row, e) : finish_event(r, e)) < 0)
             return -1;
     }
     return 0;
 }
 
+/* A full window gives a batch's worth of events away before it takes another. */
+static int make_room(struct eh_reader *r, struct eh_error *e)
+{
+    if (join_waiting(r->join) < LIMIT_PENDING_EVENTS)
+        return 1;
+    return drain(r, LIMIT_PENDING_EVENTS - EH_BATCH_ROWS / 2, e);
+}
+
 static inline int take_current(struct eh_reader *r, struct etl_stream *s, struct eh_error *e)
 {
-    if (r->join)
-        r->now_ns = etl_time_ns(s->clock, s->raw);
     int taken = take_common(r, s, e);
     if (taken)
         return taken;
@@ -570,9 +595,9 @@ static int take_run(struct eh_reader *r, struct eh_error *e)
     struct etl_stream *s = &r->trace.streams[i];
     struct merge_entry limit = merge_second(&r->merge);
     while (has_room(r)) {
-        int drained = r->join ? drain(r, r->now_ns, false, e) : 1;
-        if (drained <= 0)
-            return drained;
+        int room = r->join ? make_room(r, e) : 1;
+        if (room <= 0)
+            return room;
         if (s->current && take_current(r, s, e) < 0)
             return -1;
         enum etl_step step = etl_stream_next(&r->trace, s, e);
@@ -615,7 +640,7 @@ static int fill_batch(struct eh_reader *r, struct eh_error *e)
         if (r->track.sweep.active) {
             r->count += track_sweep(&r->track, r->rows + r->count, EH_BATCH_ROWS - r->count);
         } else if (!r->merge.count) {
-            int drained = r->join ? drain(r, 0, true, e) : 1;
+            int drained = r->join ? drain(r, 0, e) : 1;
             if (drained < 0)
                 return -1;
             if (drained && !r->track.sweep.active) {

@@ -156,13 +156,15 @@ static enum etl_step next_context(struct pass *p, struct etl_stream *s, struct e
         enum etl_step step = etl_stream_next(t, s, p->e);
         if (step != ETL_RECORD)
             return step;
-        int heap = etl_stream_system_type(s, HEAP_GROUP);
-        if (heap >= 0) {
-            if (count_heap(p, s, x, (unsigned)heap, load_u32(s->current + SYSTEM_PROCESS),
+        int hook = etl_stream_hook(s);
+        if (hook >> 8 == HEAP_GROUP && rec_is_system(s->current)) {
+            if (count_heap(p, s, x, (unsigned)hook, load_u32(s->current + SYSTEM_PROCESS),
                            load_u32(s->current + SYSTEM_THREAD)) < 0)
                 return ETL_ERROR;
             continue;
         }
+        if (hook >= 0 && route_hook((unsigned)hook) == ROUTE_NONE)
+            continue;
         const struct record *r = etl_stream_record(s);
         unsigned type;
         switch (route_record(r, &type)) {

@@ -54,37 +54,35 @@ static inline uint32_t rec_hooked_time(const uint8_t *at)
     return kind - REC_PERFINFO32 <= 1u && plain ? PERFINFO_TIME : 0;
 }
 
-static inline uint8_t rec_system_pointer_size(const uint8_t *at)
-{
-    return (uint8_t)(4 * at[HOOK_KIND]);
-}
-
 /* rec_parse() for every kind of record. */
 enum rec_result rec_parse_any(const uint8_t *at, size_t left, struct record *record);
 
 /* Takes apart the record at `at` with `left` bytes up to the buffer's valid end. `record` is set
  * only on REC_OK; its size is then at most `left`.
- * SYSTEM records, which all heap events are, are taken apart in place: half the instructions. */
+ * SYSTEM and plain PERFINFO records, which heap events and stacks are, are taken apart in place: half
+ * the instructions. */
 static inline enum rec_result rec_parse(const uint8_t *at, size_t left, struct record *record)
 {
-    if (left < SYSTEM_BYTES || !rec_is_system(at))
+    uint32_t time = left < SYSTEM_BYTES ? 0 : rec_hooked_time(at);
+    if (!time)
         return rec_parse_any(at, left, record);
-    uint32_t size = load_u16(at + HOOK_SIZE);
-    if (size < SYSTEM_BYTES || size > left)
+    uint32_t size = load_u16(at + HOOK_SIZE), header = 2 * time;
+    if (size < header || size > left)
         return REC_DAMAGED;
-    record->payload = at + SYSTEM_BYTES;
+    bool system = time == SYSTEM_TIME;
+    record->payload = at + header;
     record->guid = NULL;
     record->bytes = at;
-    record->raw = load_i64(at + SYSTEM_TIME);
+    record->raw = load_i64(at + time);
     record->size = size;
-    record->payload_size = size - SYSTEM_BYTES;
-    record->process_id = load_u32(at + SYSTEM_PROCESS);
-    record->thread_id = load_u32(at + SYSTEM_THREAD);
+    record->payload_size = size - header;
+    record->process_id = system ? load_u32(at + SYSTEM_PROCESS) : REC_NO_ID;
+    record->thread_id = system ? load_u32(at + SYSTEM_THREAD) : REC_NO_ID;
     record->hook = load_u16(at + HOOK_ID);
     record->event = 0;
     record->kind = at[HOOK_KIND];
     record->version = at[HOOK_VERSION];
-    record->pointer_size = rec_system_pointer_size(at);
+    record->pointer_size = (uint8_t)(4 * (at[HOOK_KIND] - (system ? 0 : REC_PERFINFO32 - 1)));
     record->has_time = true;
     record->has_hook = true;
     return REC_OK;

@@ -85,6 +85,11 @@ static enum route route_group(unsigned group, unsigned type)
     }
 }
 
+enum route route_hook(unsigned hook)
+{
+    return route_group(hook >> 8, hook & 0xFF);
+}
+
 static bool is_event_header(const struct record *r)
 {
     return r->kind == REC_EVENT32 || r->kind == REC_EVENT64;

@@ -24,6 +24,9 @@ enum route {
 /* Sets *ret_type to the type (opcode) within the class. */
 enum route route_record(const struct record *r, unsigned *ret_type);
 
+/* The same for a record of which only the hook id is known. */
+enum route route_hook(unsigned hook);
+
 /* Types within the classes */
 enum { TYPE_START = 1, TYPE_END = 2, TYPE_DC_START = 3, TYPE_DC_END = 4, TYPE_LOAD = 10 };
 

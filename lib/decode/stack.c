@@ -3,7 +3,7 @@
 #include "base/cursor.h"
 #include "base/limits.h"
 
-enum { TYPE_KERNEL_KEY = 0x25, TYPE_STACK = 0x20 };
+enum { TYPE_KERNEL_KEY = 0x25, TYPE_STACK = 0x20, STACK_HEADER_BYTES = 16 };
 
 static struct raw_frames frames_of(const uint8_t *bytes, size_t length, unsigned pointer_size)
 {
@@ -17,18 +17,19 @@ static struct raw_frames frames_of(const uint8_t *bytes, size_t length, unsigned
 
 bool stack_decode(const struct record *r, unsigned type, struct stack_record *ret_stack)
 {
-    struct cursor c = cur_over(r->payload, r->payload_size);
+    const uint8_t *p = r->payload;
     unsigned pointer_size = r->pointer_size ? r->pointer_size : 8;
-    struct stack_record s = {.event_raw = (int64_t)cur_u64(&c), .pid = cur_u32(&c), .tid = cur_u32(&c)};
-    if (type == TYPE_STACK) {
-        s.frames = frames_of(c.at, cur_left(&c), pointer_size);
-    } else {
-        s.key = cur_pointer(&c, pointer_size);
-        s.kernel = type == TYPE_KERNEL_KEY;
-    }
-    if (c.short_read)
+    bool whole = type == TYPE_STACK;
+    if (r->payload_size < STACK_HEADER_BYTES + (whole ? 0 : pointer_size))
         return false;
-    *ret_stack = s;
+    ret_stack->event_raw = load_i64(p);
+    ret_stack->pid = load_u32(p + 8);
+    ret_stack->tid = load_u32(p + 12);
+    p += STACK_HEADER_BYTES;
+    ret_stack->kernel = type == TYPE_KERNEL_KEY;
+    ret_stack->key = whole ? 0 : pointer_size == 8 ? load_u64(p) : load_u32(p);
+    ret_stack->frames =
+        frames_of(p, whole ? r->payload_size - STACK_HEADER_BYTES : 0, pointer_size);
     return true;
 }
 

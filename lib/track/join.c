@@ -12,7 +12,7 @@
 #define CANDIDATES 256
 
 #define BUCKETS     (LIMIT_PENDING_EVENTS * 2)
-#define CACHE_SLOTS 16384u
+#define CACHE_SLOTS 32768u
 
 enum part { PART_KERNEL = 1, PART_USER = 2 };
 
@@ -45,10 +45,14 @@ struct orphan {
 
 #define ORPHAN_BUCKETS LIMIT_PENDING_STACKS
 
-/* A stack seen lately, as addresses of a process, and its draft: spares looking up its images. */
+/* A stack seen lately, as recorded, and its draft: spares looking up its images. Longer ones than
+ * fit are looked up each time. */
+#define SEEN_BYTES 256
+
 struct seen {
-    uint64_t hash;
     uint32_t process, image_epoch, draft;
+    uint32_t length;
+    uint8_t bytes[SEEN_BYTES];
 };
 
 struct join {
@@ -67,7 +71,7 @@ struct join {
     uint32_t *image_epochs; /* by process instance */
     size_t image_epoch_room;
     uint32_t kernel_epoch;
-    uint64_t addresses[LIMIT_STACK_FRAMES];
+    uint32_t nobodys; /* events in the window whose header names nobody */
     uint32_t frame_ids[2 * LIMIT_STACK_FRAMES];
 };
 
@@ -112,9 +116,14 @@ static int out_of_memory(struct eh_error *e)
                    "out of memory for stacks, or more than %u of them", (unsigned)LIMIT_STACKS);
 }
 
-bool join_has_room(const struct join *j)
+size_t join_waiting(const struct join *j)
 {
-    return j->count < LIMIT_PENDING_EVENTS;
+    return j->count;
+}
+
+struct eh_event *join_row(struct join *j)
+{
+    return &j->ring[(j->oldest + j->count) % LIMIT_PENDING_EVENTS].row;
 }
 
 static struct bucket *bucket_of(const struct join *j, int64_t raw, uint32_t tid)
@@ -146,70 +155,62 @@ void join_images_changed(struct join *j, uint32_t process)
     }
 }
 
-static uint64_t hash_addresses(const uint64_t *addresses, uint32_t count, uint32_t process)
+static uint64_t hash_frames(const struct raw_frames *f, uint32_t process)
 {
-    uint64_t h = process;
-    for (uint32_t i = 0; i < count; i++)
-        h = (h ^ addresses[i]) * UINT64_C(0x9E3779B97F4A7C15) ^ h >> 29;
+    size_t length = (size_t)f->count * f->pointer_size;
+    uint64_t h = process + length;
+    for (size_t i = 0; i + 8 <= length; i += 8)
+        h = (h ^ load_u64(f->bytes + i)) * UINT64_C(0x9E3779B97F4A7C15) ^ h >> 29;
     return hash_u64(h);
 }
 
-/* Whether a draft's frames have just these addresses. */
-static bool has_addresses(const struct join *j, uint32_t draft, const uint64_t *addresses,
-                          uint32_t count)
-{
-    struct eh_stack s = model_draft(j->model, draft);
-    if (s.depth != count)
-        return false;
-    for (uint32_t i = 0; i < count; i++)
-        if (eh_model_frame(j->model, s.frames[i])->address != addresses[i])
-            return false;
-    return true;
-}
-
 static int resolve(struct join *j, const struct pending *p, uint32_t process,
-                   const uint64_t *addresses, uint32_t count, unsigned pointer_size,
-                   uint32_t *ret_draft)
+                   const struct raw_frames *frames, uint32_t *ret_draft)
 {
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < frames->count; i++) {
+        uint64_t address = raw_frame(frames, i);
         struct eh_frame f =
-            images_frame(j->images, process, p->origin.boot, p->origin.moment, addresses[i],
-                         is_kernel_address(addresses[i], pointer_size));
+            images_frame(j->images, process, p->origin.boot, p->origin.moment, address,
+                         is_kernel_address(address, frames->pointer_size));
         if (model_intern_frame(j->model, &f, &j->frame_ids[i]) < 0)
             return -1;
     }
-    return model_draft_stack(j->model, process, j->frame_ids, count, ret_draft);
+    return model_draft_stack(j->model, process, j->frame_ids, frames->count, ret_draft);
 }
 
-/* The draft for addresses as seen by a pending event. */
+/* The draft for frames as seen by a pending event. */
 static int draft_for(struct join *j, const struct pending *p, uint32_t process,
                      const struct raw_frames *frames, uint32_t *ret_draft)
 {
-    for (uint32_t i = 0; i < frames->count; i++)
-        j->addresses[i] = raw_frame(frames, i);
-    uint64_t hash = hash_addresses(j->addresses, frames->count, process);
-    struct seen *s = &j->seen[hash % CACHE_SLOTS];
+    uint32_t length = frames->count * frames->pointer_size;
     /* The epoch is that of the process its header names: without one there is none to compare. */
-    bool cached = p->origin.process_id != REC_NO_ID;
-    if (cached && s->draft && s->hash == hash && s->process == process && s->image_epoch == p->image_epoch &&
-        has_addresses(j, s->draft, j->addresses, frames->count)) {
+    bool cached = p->origin.process_id != REC_NO_ID && length <= SEEN_BYTES;
+    if (!cached)
+        return resolve(j, p, process, frames, ret_draft);
+    struct seen *s = &j->seen[hash_frames(frames, process) % CACHE_SLOTS];
+    if (s->length == length && s->process == process && s->image_epoch == p->image_epoch &&
+        memcmp(s->bytes, frames->bytes, length) == 0) {
         *ret_draft = s->draft;
         return 0;
     }
-    if (resolve(j, p, process, j->addresses, frames->count, frames->pointer_size, ret_draft) < 0)
+    if (resolve(j, p, process, frames, ret_draft) < 0)
         return -1;
-    if (cached)
-        *s = (struct seen){hash, process, p->image_epoch, *ret_draft};
+    s->process = process;
+    s->image_epoch = p->image_epoch;
+    s->draft = *ret_draft;
+    s->length = length;
+    memcpy(s->bytes, frames->bytes, length);
     return 0;
 }
 
-/* Kernel frames come first; a stack is one part when all its addresses are of one kind. */
+/* Kernel frames come first, so the ends of a stack tell which parts it holds. */
 static uint32_t parts_of(const struct raw_frames *f)
 {
-    uint32_t parts = 0;
-    for (uint32_t i = 0; i < f->count; i++)
-        parts |= is_kernel_address(raw_frame(f, i), f->pointer_size) ? PART_KERNEL : PART_USER;
-    return parts;
+    if (!f->count)
+        return 0;
+    bool kernel = is_kernel_address(raw_frame(f, 0), f->pointer_size);
+    bool user = !is_kernel_address(raw_frame(f, f->count - 1), f->pointer_size);
+    return kernel && user ? PART_KERNEL | PART_USER : kernel ? PART_KERNEL : PART_USER;
 }
 
 static void set_part(struct pending *p, uint32_t parts, uint32_t draft)
@@ -316,8 +317,9 @@ static int name_owner(struct join *j, struct pending *p, uint32_t boot, uint32_t
 int join_name_owner(struct join *j, const struct stack_record *s, const struct join_origin *o,
                     struct eh_error *e)
 {
-    struct bucket *b = bucket_of(j, s->event_raw, REC_NO_ID);
-    uint32_t at = b->first;
+    if (!j->nobodys)
+        return 0;
+    uint32_t at = bucket_of(j, s->event_raw, REC_NO_ID)->first;
     for (int n = 0; at && n < CANDIDATES; n++, at = j->ring[at - 1].next) {
         struct pending *p = &j->ring[at - 1];
         if (p->origin.process_id == REC_NO_ID && p->row.raw_time == s->event_raw &&
@@ -347,7 +349,7 @@ int join_stack(struct join *j, const struct stack_record *s, const struct raw_fr
         return 0;
     if (find_event(j, &search, e) < 0)
         return -1;
-    if (!search.taken && !search.repeat) {
+    if (!search.taken && !search.repeat && j->nobodys) {
         search.tid = REC_NO_ID;
         if (find_event(j, &search, e) < 0)
             return -1;
@@ -443,20 +445,19 @@ static int adopt(struct join *j, struct pending *p, struct eh_error *e)
     return 0;
 }
 
-int join_put(struct join *j, const struct eh_event *row, const struct join_origin *o,
-             struct eh_error *e)
+int join_put(struct join *j, const struct join_origin *o, struct eh_error *e)
 {
     uint32_t at = (j->oldest + j->count++) % LIMIT_PENDING_EVENTS;
     struct pending *p = &j->ring[at];
-    *p = (struct pending){
-        .row = *row,
-        .origin = *o,
-        .image_epoch = image_epoch(j, row->process),
-        .owners_epoch = owners_epoch(j->owners),
-    };
-    if (row->kind >= EH_HEAP_KINDS)
+    p->origin = *o;
+    p->next = p->parts = p->kernel = p->user = 0;
+    p->image_epoch = image_epoch(j, p->row.process);
+    p->owners_epoch = owners_epoch(j->owners);
+    p->named = p->ambiguous = false;
+    if (p->row.kind >= EH_HEAP_KINDS)
         return 0;
-    struct bucket *b = bucket_of(j, row->raw_time, waiting_tid(p));
+    j->nobodys += o->process_id == REC_NO_ID;
+    struct bucket *b = bucket_of(j, p->row.raw_time, waiting_tid(p));
     if (b->last)
         j->ring[b->last - 1].next = at + 1;
     else
@@ -474,6 +475,7 @@ static void leave_bucket(struct join *j, const struct pending *p)
     b->first = p->next;
     if (!b->first)
         b->last = 0;
+    j->nobodys -= p->origin.process_id == REC_NO_ID;
 }
 
 /* Both parts as one draft: kernel frames first. */
@@ -506,17 +508,12 @@ static int settle(struct join *j, struct pending *p, struct eh_event *row, struc
     }
     if (!p->ambiguous && set_stack(j, p, row) < 0)
         return out_of_memory(e);
-    return 1;
+    return 0;
 }
 
-int join_take(struct join *j, int64_t now_ns, bool all, struct eh_event *row, struct eh_error *e)
+int join_take(struct join *j, struct eh_event *row, struct eh_error *e)
 {
-    if (!j->count)
-        return 0;
     struct pending *p = &j->ring[j->oldest];
-    bool due = all || !join_has_room(j) || now_ns - p->row.time_ns > PENDING_WINDOW_NS;
-    if (!due)
-        return 0;
     leave_bucket(j, p);
     j->oldest = (j->oldest + 1) % LIMIT_PENDING_EVENTS;
     j->count--;

@@ -1,7 +1,7 @@
 /* Stacks joined to heap events. Semantics 2 "Stacks" and 5, decode/FORMAT.md C.6.3.
  *
  * A stack record comes after its event, in pieces, perhaps on another processor. Events wait in a
- * window until the trace has moved on far enough; then they leave in the order in which they came.
+ * window of LIMIT_PENDING_EVENTS and leave it in the order in which they came.
  * What matches is decided by equal raw time, thread and process, never by nearness. */
 #ifndef ETLHEAP_TRACK_JOIN_H
 #define ETLHEAP_TRACK_JOIN_H
@@ -29,13 +29,15 @@ struct join_origin {
     uint64_t moment;     /* image records before it */
 };
 
-/* Whether there is room for another event: otherwise join_take() first. */
-bool join_has_room(const struct join *j);
+/* Events in the window, at most LIMIT_PENDING_EVENTS. */
+size_t join_waiting(const struct join *j);
 
-/* Puts an event into the window, or a row of another kind (process end) that must keep its place.
- * Stacks that came before it (clocks step back) are its own. 0, or -1 with `e` filled. */
-int join_put(struct join *j, const struct eh_event *row, const struct join_origin *o,
-             struct eh_error *e);
+/* The row that the next event is to be decoded into; there must be room. */
+struct eh_event *join_row(struct join *j);
+
+/* Takes that row into the window: an event, or a row of another kind (process end) that must keep
+ * its place. Stacks that came before it (clocks step back) are its own. 0, or -1 with `e` filled. */
+int join_put(struct join *j, const struct join_origin *o, struct eh_error *e);
 
 /* Gives the event put last its whole stack (EVENT_HEADER records carry it along). 0, or -1. */
 int join_own_stack(struct join *j, const struct raw_frames *frames, struct eh_error *e);
@@ -59,9 +61,8 @@ int join_keep(struct join *j, const struct stack_record *s, const struct raw_fra
  * time belongs to another record after all, by `times`, is not counted. */
 uint64_t join_unmatched(struct join *j, bool all);
 
-/* The oldest event, when its time is PENDING_WINDOW_NS before `now_ns`, the window is full, or
- * `all`: sets *row with its owner and stack id. 1, 0 when none is due, -1 with `e` filled. */
-int join_take(struct join *j, int64_t now_ns, bool all, struct eh_event *row, struct eh_error *e);
+/* The oldest event leaves: sets *row with its owner and stack id. There must be one. 0, or -1. */
+int join_take(struct join *j, struct eh_event *row, struct eh_error *e);
 
 /* An image of this process (0: of the kernel) came or went: later stacks may mean other modules. */
 void join_images_changed(struct join *j, uint32_t process);
