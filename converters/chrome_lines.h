@@ -30,15 +30,27 @@ struct chrome_lines {
     int64_t base_ns; /* the time that is written as 0.000; earlier ones are, too */
     size_t commas;   /* before the next line: 0 or 1 */
     struct chrome_ts ts; /* the last one formatted: neighbouring lines often share it */
-    uint64_t ts_high;    /* its nanoseconds / 10^8, and their digits */
-    uint8_t ts_high_length;
-    char ts_high_text[TEXT_U64_BYTES];
+    struct text_leading milliseconds;
 };
 
 /* Copies a literal without its terminating NUL. */
 #define PUT(at, literal) put_bytes(at, literal, sizeof literal - 1)
 
-void chrome_format_ts(struct chrome_lines *l, int64_t time_ns);
+static inline void chrome_format_ts(struct chrome_lines *l, int64_t time_ns)
+{
+    uint64_t ns = time_ns > l->base_ns ? (uint64_t)time_ns - (uint64_t)l->base_ns : 0;
+    uint64_t high = ns / 1000000;
+    uint32_t low = (uint32_t)(ns - high * 1000000), microseconds = low / 1000;
+    char *at = l->ts.text;
+    if (high)
+        at = put_triple(put_same_leading(at, &l->milliseconds, high), microseconds);
+    else
+        at = put_leading_triple(at, microseconds);
+    *at++ = '.';
+    at = put_triple(at, low - microseconds * 1000);
+    l->ts.length = (uint8_t)(at - l->ts.text);
+    l->ts.time_ns = time_ns;
+}
 
 /* `time_ns` formatted; valid until the next call. */
 static inline const struct chrome_ts *chrome_ts(struct chrome_lines *l, int64_t time_ns)
@@ -66,11 +78,9 @@ static inline void chrome_end_piece(struct chrome_piece *piece, const char *at)
     piece->length = (uint8_t)(at - piece->text);
 }
 
-/* Every line begins here, so that the comma between two lines cannot be forgotten. Returns
- * CHROME_LINE_BYTES of reserved space. */
-static inline char *chrome_begin_line(struct chrome_lines *l)
+/* Every line begins here, so that the comma between two lines cannot be forgotten. */
+static inline char *chrome_put_line_start(struct chrome_lines *l, char *at)
 {
-    char *at = out_reserve(l->out, CHROME_LINE_BYTES);
     *at = ',';
     at += l->commas;
     l->commas = 1;
@@ -78,16 +88,25 @@ static inline char *chrome_begin_line(struct chrome_lines *l)
     return at;
 }
 
+/* The same in space of its own: returns CHROME_LINE_BYTES of it. */
+static inline char *chrome_begin_line(struct chrome_lines *l)
+{
+    return chrome_put_line_start(l, out_reserve(l->out, CHROME_LINE_BYTES));
+}
+
+char *chrome_put_large(char *at, uint64_t size);
+
 /* At most TEXT_HEX_BYTES + 2. Above 2^63-1 as text, because readers keep numbers as signed 64
  * bits. */
 static inline char *chrome_put_size(char *at, uint64_t size)
 {
-    if (size <= INT64_MAX)
-        return put_u64(at, size);
-    *at++ = '"';
-    at = put_hex(at, size);
-    *at++ = '"';
-    return at;
+    return size <= INT64_MAX ? put_u64(at, size) : chrome_put_large(at, size);
+}
+
+/* The same for a sum that is near the one before. */
+static inline char *chrome_put_sum(char *at, struct text_leading *l, uint64_t sum)
+{
+    return sum <= INT64_MAX ? put_near_u64(at, l, sum) : chrome_put_large(at, sum);
 }
 
 /* The inside of a JSON string, of any length. */

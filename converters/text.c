@@ -1,88 +1,44 @@
 #include "text.h"
 
-#include "base/bytes.h"
-
 #include <stdbool.h>
 
-/* Eight digits at once: every byte of one 64-bit word holds a digit, the most significant in the
- * lowest byte, so that a little-endian store prints them. The steps split 8 digits into 2 x 4,
- * 4 x 2 and 8 x 1, dividing by 100 and by 10 through multiplications that are exact here. */
-#define TEN_TO_8  UINT64_C(100000000)
-#define ASCII_0x8 UINT64_C(0x3030303030303030)
+/* "000.001.002." to "999." */
+#define TEN(p)     p "0." p "1." p "2." p "3." p "4." p "5." p "6." p "7." p "8." p "9."
+#define HUNDRED(p) TEN(p "0") TEN(p "1") TEN(p "2") TEN(p "3") TEN(p "4") \
+                   TEN(p "5") TEN(p "6") TEN(p "7") TEN(p "8") TEN(p "9")
+const char text_triples[] = HUNDRED("0") HUNDRED("1") HUNDRED("2") HUNDRED("3") HUNDRED("4")
+                            HUNDRED("5") HUNDRED("6") HUNDRED("7") HUNDRED("8") HUNDRED("9");
 
-static inline uint64_t eight_digits(uint64_t value)
+/* "000102" to "feff" */
+#define SIXTEEN(p) p "0" p "1" p "2" p "3" p "4" p "5" p "6" p "7" \
+                   p "8" p "9" p "a" p "b" p "c" p "d" p "e" p "f"
+const char text_hex_pairs[] =
+    SIXTEEN("0") SIXTEEN("1") SIXTEEN("2") SIXTEEN("3") SIXTEEN("4") SIXTEEN("5") SIXTEEN("6")
+    SIXTEEN("7") SIXTEEN("8") SIXTEEN("9") SIXTEEN("a") SIXTEEN("b") SIXTEEN("c") SIXTEEN("d")
+    SIXTEEN("e") SIXTEEN("f");
+
+/* Nine digits, exactly nine bytes; value < 10^9. */
+static char *put_nine_digits(char *at, uint32_t value)
 {
-    uint64_t halves = value / 10000 | (value % 10000) << 32;
-    uint64_t hundreds = ((halves * 10486) >> 20) & UINT64_C(0x0000007F0000007F);
-    uint64_t pairs = ((halves - 100 * hundreds) << 16) + hundreds;
-    uint64_t tens = ((pairs * 103) >> 10) & UINT64_C(0x000F000F000F000F);
-    return ((pairs - 10 * tens) << 8) + tens;
+    at = put_triple(at, value / 1000000);
+    at = put_triple(at, value / 1000 % 1000);
+    return put_bytes(at, text_triples + 4 * (size_t)(value % 1000), 3);
 }
 
-static inline char *put_eight(char *at, uint64_t value)
+char *put_long_u64(char *at, uint64_t value)
 {
-    store_u64((uint8_t *)at, eight_digits(value) | ASCII_0x8);
-    return at + 8;
+    if (value < TEXT_TEN_TO_9)
+        return put_u64(at, value);
+    at = put_long_u64(at, value / TEXT_TEN_TO_9);
+    return put_nine_digits(at, (uint32_t)(value % TEXT_TEN_TO_9));
 }
 
-/* value < 10^8, without leading zeros; always stores 8 bytes. */
-static inline char *put_up_to_eight(char *at, uint64_t value)
+char *put_new_leading(char *at, struct text_leading *l, uint64_t value)
 {
-    uint64_t digits = eight_digits(value);
-    unsigned zeros = (unsigned)__builtin_ctzll(digits | UINT64_C(1) << 56) / 8;
-    store_u64((uint8_t *)at, (digits | ASCII_0x8) >> (zeros * 8));
-    return at + 8 - zeros;
-}
-
-/* Two digits at a time: 00 to 99. */
-static const char pairs[200] = "0001020304050607080910111213141516171819"
-                               "2021222324252627282930313233343536373839"
-                               "4041424344454647484950515253545556575859"
-                               "6061626364656667686970717273747576777879"
-                               "8081828384858687888990919293949596979899";
-
-static inline char *put_pair(char *at, uint32_t value)
-{
-    return put_bytes(at, pairs + value * 2, 2);
-}
-
-/* value < 10^4, without leading zeros. Most sizes and counts are this short. */
-static inline char *put_short(char *at, uint32_t value)
-{
-    uint32_t high = value / 100;
-    if (high >= 10)
-        at = put_pair(at, high);
-    else if (high)
-        *at++ = (char)('0' + high);
-    else if (value < 10) {
-        *at++ = (char)('0' + value);
-        return at;
-    }
-    return put_pair(at, value - high * 100);
-}
-
-char *put_six_digits(char *at, uint32_t value)
-{
-    uint32_t high = value / 10000, low = value - high * 10000;
-    at = put_pair(at, high);
-    at = put_pair(at, low / 100);
-    return put_pair(at, low % 100);
-}
-
-char *put_u64(char *at, uint64_t value)
-{
-    if (value < 10000)
-        return put_short(at, (uint32_t)value);
-    if (value < TEN_TO_8)
-        return put_up_to_eight(at, value);
-    uint64_t high = value / TEN_TO_8;
-    if (high < TEN_TO_8) {
-        at = put_up_to_eight(at, high);
-    } else {
-        at = put_up_to_eight(at, high / TEN_TO_8);
-        at = put_eight(at, high % TEN_TO_8);
-    }
-    return put_eight(at, value % TEN_TO_8);
+    l->value = value;
+    l->length = (uint64_t)(put_u64(at, value) - at);
+    memcpy(l->text, at, l->length);
+    return at + l->length;
 }
 
 char *put_i64(char *at, int64_t value)
@@ -93,50 +49,28 @@ char *put_i64(char *at, int64_t value)
     return put_u64(at + 1, 0 - (uint64_t)value);
 }
 
-/* The eight nibbles of 32 bits as hexadecimal digits, the most significant in the lowest byte. */
-static inline uint64_t eight_hex_digits(uint64_t bits)
-{
-    bits = (bits << 16 | bits) & UINT64_C(0x0000FFFF0000FFFF);
-    bits = (bits << 8 | bits) & UINT64_C(0x00FF00FF00FF00FF);
-    bits = (bits << 4 | bits) & UINT64_C(0x0F0F0F0F0F0F0F0F);
-    uint64_t letters = ((bits + UINT64_C(0x0606060606060606)) >> 4) & UINT64_C(0x0101010101010101);
-    return __builtin_bswap64(bits + ASCII_0x8 + letters * ('a' - '0' - 10));
-}
-
-char *put_eight_hex_digits(char *at, uint32_t value)
-{
-    store_u64((uint8_t *)at, eight_hex_digits(value));
-    return at + 8;
-}
-
 char *put_hex(char *at, uint64_t value)
 {
-    unsigned digits = (unsigned)(67 - __builtin_clzll(value | 1)) / 4;
-    value <<= 64 - digits * 4;
+    static const char digits[] = "0123456789abcdef";
+    unsigned count = (unsigned)(67 - __builtin_clzll(value | 1)) / 4;
     *at++ = '0';
     *at++ = 'x';
-    store_u64((uint8_t *)at, eight_hex_digits(value >> 32));
-    if (digits > 8)
-        store_u64((uint8_t *)at + 8, eight_hex_digits(value & UINT32_MAX));
-    return at + digits;
+    if (count % 2) {
+        count--;
+        *at++ = digits[value >> count * 4];
+    }
+    while (count) {
+        count -= 2;
+        at = put_hex_pair(at, value >> count * 4 & 0xFF);
+    }
+    return at;
 }
 
 char *put_digits(char *at, uint64_t value, unsigned digits)
 {
-    if (digits > 8) {
-        at = put_digits(at, value / TEN_TO_8, digits - 8);
-        return put_eight(at, value % TEN_TO_8);
-    }
-    /* Digit by digit here: the caller reserved no more than it asked for. */
-    uint64_t ascii = (eight_digits(value) | ASCII_0x8) >> (8 * (8 - digits) & 63);
-    for (unsigned i = 0; i < digits; i++, ascii >>= 8)
-        *at++ = (char)(ascii & 0xFF);
-    return at;
-}
-
-char *put_8_digits(char *at, uint64_t value)
-{
-    return put_eight(at, value);
+    for (unsigned i = digits; i > 0; i--, value /= 10)
+        at[i - 1] = (char)('0' + value % 10);
+    return at + digits;
 }
 
 struct date {

@@ -12,15 +12,6 @@
 #define TEXT_I64_BYTES 20
 #define TEXT_HEX_BYTES 18 /* 0x and 16 digits */
 
-char *put_u64(char *at, uint64_t value);
-char *put_i64(char *at, int64_t value);
-/* Lower case, 0x, no leading zeros. */
-char *put_hex(char *at, uint64_t value);
-/* Exactly `digits` digits with leading zeros; value < 10^digits. */
-char *put_digits(char *at, uint64_t value, unsigned digits);
-/* The same for eight digits, fast. */
-char *put_8_digits(char *at, uint64_t value);
-
 static inline char *put_bytes(char *at, const void *bytes, size_t n)
 {
     memcpy(at, bytes, n);
@@ -32,10 +23,117 @@ static inline char *put_string(char *at, const char *s)
     return put_bytes(at, s, strlen(s));
 }
 
-/* Exactly six digits; value < 10^6. */
-char *put_six_digits(char *at, uint32_t value);
+/* Three digits and a byte to spare for each of 0 to 999: 4 KiB that stay in the first cache, and
+ * one load and store where single digits take three divisions. */
+extern const char text_triples[];
+/* Two lower-case digits for each of 0 to 255. */
+extern const char text_hex_pairs[];
+
+/* Exactly three digits; value < 1000. Stores a fourth byte. */
+static inline char *put_triple(char *at, uint32_t value)
+{
+    memcpy(at, text_triples + 4 * (size_t)value, 4);
+    return at + 3;
+}
+
+/* The same without leading zeros. */
+static inline char *put_leading_triple(char *at, uint32_t value)
+{
+    unsigned zeros = (unsigned)(value < 10) + (unsigned)(value < 100);
+    memcpy(at, text_triples + 4 * (size_t)value + zeros, 4);
+    return at + 3 - zeros;
+}
+
+/* Exactly six digits; value < 10^6. Stores a seventh byte. */
+static inline char *put_six_digits(char *at, uint32_t value)
+{
+    return put_triple(put_triple(at, value / 1000), value % 1000);
+}
+
+static inline char *put_hex_pair(char *at, size_t value)
+{
+    memcpy(at, text_hex_pairs + 2 * value, 2);
+    return at + 2;
+}
+
+/* Exactly six lower-case hexadecimal digits; value < 2^24. */
+static inline char *put_six_hex_digits(char *at, uint32_t value)
+{
+    at = put_hex_pair(at, value >> 16);
+    at = put_hex_pair(at, value >> 8 & 0xFF);
+    return put_hex_pair(at, value & 0xFF);
+}
+
 /* Exactly eight lower-case hexadecimal digits. */
-char *put_eight_hex_digits(char *at, uint32_t value);
+static inline char *put_eight_hex_digits(char *at, uint32_t value)
+{
+    return put_six_hex_digits(put_hex_pair(at, value >> 24), value & 0xFFFFFF);
+}
+
+/* put_u64() of any value: the numbers from 10^9 on. */
+char *put_long_u64(char *at, uint64_t value);
+#define TEXT_TEN_TO_9 UINT64_C(1000000000)
+
+static inline char *put_u64(char *at, uint64_t value)
+{
+    if (value >= TEXT_TEN_TO_9)
+        return put_long_u64(at, value);
+    uint32_t ones = (uint32_t)value, thousands = ones / 1000;
+    if (!thousands)
+        return put_leading_triple(at, ones);
+    ones -= 1000 * thousands;
+    uint32_t millions = thousands / 1000;
+    if (millions)
+        at = put_triple(put_leading_triple(at, millions), thousands - 1000 * millions);
+    else
+        at = put_leading_triple(at, thousands);
+    return put_triple(at, ones);
+}
+
+/* The leading digits of the number written before: those of sums and times seldom change from one
+ * row to the next. Zeroed is none. */
+struct text_leading {
+    uint64_t value; /* 0: none */
+    uint64_t length;
+    char text[16];
+};
+
+char *put_new_leading(char *at, struct text_leading *l, uint64_t value);
+
+static inline char *put_same_leading(char *at, struct text_leading *l, uint64_t value)
+{
+    if (value != l->value)
+        return put_new_leading(at, l, value);
+    memcpy(at, l->text, sizeof l->text);
+    return at + l->length;
+}
+
+/* put_u64() of numbers that mostly share all but their last six digits. */
+#define TEXT_NEAR_BYTES 24
+static inline char *put_near_u64(char *at, struct text_leading *l, uint64_t value)
+{
+    uint64_t high = value / 1000000;
+    if (!high)
+        return put_u64(at, value);
+    at = put_same_leading(at, l, high);
+    return put_six_digits(at, (uint32_t)(value - high * 1000000));
+}
+
+/* The same for smaller numbers, which share all but their last three. */
+static inline char *put_near_count(char *at, struct text_leading *l, uint64_t value)
+{
+    uint32_t high = (uint32_t)value / 1000;
+    if (!high || value >= TEXT_TEN_TO_9)
+        return put_u64(at, value);
+    at = put_same_leading(at, l, high);
+    return put_triple(at, (uint32_t)value - high * 1000);
+}
+
+char *put_i64(char *at, int64_t value);
+/* Lower case, 0x, no leading zeros. */
+char *put_hex(char *at, uint64_t value);
+/* Exactly `digits` digits with leading zeros; value < 10^digits. */
+char *put_digits(char *at, uint64_t value, unsigned digits);
 
 /* Nanoseconds since 1970 as 2026-07-31T09:02:55.123456789Z: TEXT_UTC_BYTES for the years 0000 to
  * 9999, which every FILETIME-derived value within 64 bits has. */

@@ -89,22 +89,54 @@ START_TEST(fixed_widths)
         char want[16];
         slot_init(&s);
         snprintf(want, sizeof want, "%06" PRIu32, v);
-        expect(&s, put_six_digits(s.bytes, v), 6, want);
+        expect(&s, put_six_digits(s.bytes, v), 7, want);
         uint32_t mixed = v * 2654435761u;
         slot_init(&s);
         snprintf(want, sizeof want, "%08" PRIx32, mixed);
         expect(&s, put_eight_hex_digits(s.bytes, mixed), 8, want);
+        slot_init(&s);
+        expect(&s, put_six_hex_digits(s.bytes, mixed & 0xFFFFFF), 6, want + 2);
     }
 }
 END_TEST
 
-START_TEST(all_eight_digit_patterns)
+/* A value after another, whatever they share. */
+static void check_near(struct text_leading *sum, struct text_leading *count, uint64_t value)
 {
-    /* Every value of each four-digit half, alone and beside a full other half. */
-    for (uint64_t v = 0; v < 10000; v++) {
+    struct slot s;
+    char want[64];
+    snprintf(want, sizeof want, "%" PRIu64, value);
+    slot_init(&s);
+    expect(&s, put_near_u64(s.bytes, sum, value), TEXT_NEAR_BYTES, want);
+    slot_init(&s);
+    expect(&s, put_near_count(s.bytes, count, value), TEXT_NEAR_BYTES, want);
+}
+
+START_TEST(numbers_near_each_other)
+{
+    struct text_leading sum = {0}, count = {0};
+    uint64_t power = 1;
+    for (int i = 0; i < 20; i++, power *= 10)
+        for (uint64_t step = 1; step <= UINT64_C(1000000000); step *= 10) {
+            check_near(&sum, &count, power);
+            check_near(&sum, &count, power + step);
+            check_near(&sum, &count, power - step);
+            check_near(&sum, &count, power - 1);
+        }
+    check_near(&sum, &count, 0);
+    check_near(&sum, &count, UINT64_MAX);
+}
+END_TEST
+
+START_TEST(all_triples)
+{
+    /* Every value of each three digits, alone and beside full other ones. */
+    for (uint64_t v = 0; v < 1000; v++) {
         check_number(v);
-        check_number(v * 10000 + 9999);
-        check_number(99990000 + v);
+        check_number(v * 1000 + 999);
+        check_number(999000 + v);
+        check_number(v * 1000000 + 999999);
+        check_number(UINT64_C(999999000000) + v * 1000000 + v);
     }
 }
 END_TEST
@@ -267,7 +299,8 @@ int main(void)
     tcase_add_test(tc, numbers_at_every_length);
     tcase_add_test(tc, numbers_at_random);
     tcase_add_test(tc, fixed_widths);
-    tcase_add_test(tc, all_eight_digit_patterns);
+    tcase_add_test(tc, all_triples);
+    tcase_add_test(tc, numbers_near_each_other);
     tcase_add_test(tc, utc_times);
     tcase_add_test(tc, json_escapes);
     tcase_add_test(tc, parse_numbers);
