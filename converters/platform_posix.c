@@ -143,8 +143,10 @@ static char *resolve_folder(const char *path)
     int sys = errno;
     free(named);
     char *whole = NULL;
-    if (folder && asprintf(&whole, "%s/%s", folder, path + length) < 0)
+    if (folder && asprintf(&whole, "%s/%s", folder, path + length) < 0) {
+        sys = errno;
         whole = NULL;
+    }
     free(folder);
     errno = sys;
     return whole;

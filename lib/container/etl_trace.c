@@ -254,8 +254,11 @@ static enum etl_step open_buffer(struct etl_trace *t, struct etl_stream *s, stru
     int64_t n = load(t, s, b, e);
     if (n < 0)
         return (enum etl_step)eh_context(e, "%s", s->file->path);
-    s->at = s->bytes + (n ? BUF_HEADER_BYTES : 0);
-    s->end = s->bytes + n;
+    s->at = s->end = s->bytes;
+    if (n) {
+        s->at += BUF_HEADER_BYTES;
+        s->end += n;
+    }
     return ETL_BUFFER;
 }
 
