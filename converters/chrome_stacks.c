@@ -10,7 +10,7 @@
 static int intern_node(struct chrome_stacks *s, uint32_t frame, uint32_t caller,
                        uint32_t *ret_node)
 {
-    uint32_t *id = pair_map_id(&s->ids, frame, caller);
+    uint32_t *id = map_id(&s->ids, frame, caller);
     if (!id)
         return -1;
     if (!*id) {
@@ -105,6 +105,6 @@ void chrome_stacks_finish(struct chrome_stacks *s)
 {
     free(s->nodes);
     free(s->leaves);
-    pair_map_finish(&s->ids);
+    map_finish(&s->ids);
     *s = (struct chrome_stacks){0};
 }

@@ -3,8 +3,7 @@
 #ifndef ETLHEAP_CONVERTERS_CHROME_STACKS_H
 #define ETLHEAP_CONVERTERS_CHROME_STACKS_H
 
-#include "pair_map.h"
-
+#include "base/map.h"
 #include "io/sink.h"
 #include "model/model.h"
 
@@ -22,7 +21,7 @@ struct chrome_stacks {
     size_t node_count, node_room;
     uint32_t *leaves; /* by stack id; 0 until the stack is first asked for */
     size_t leaf_count, leaf_room;
-    struct pair_map ids; /* (frame, caller) to node */
+    struct map ids; /* (frame, caller) to node */
 };
 
 /* The node of the innermost frame of `stack`, 0 if the stack has no frames.

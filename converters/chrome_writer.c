@@ -15,11 +15,11 @@
 #include "chrome_other_data.h"
 #include "chrome_stacks.h"
 #include "curve.h"
-#include "pair_map.h"
 #include "text.h"
 #include "timeline.h"
 
 #include "base/array.h"
+#include "base/map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -88,13 +88,13 @@ struct chrome {
     size_t instance_count, instance_room;
     struct process_track *process_tracks;
     size_t process_track_count, process_track_room;
-    struct pair_map process_track_ids; /* (pid, 0) */
+    struct map process_track_ids; /* (pid, 0) */
 
     struct instance_heap *heaps; /* by heap index */
     size_t heap_count, heap_room;
     struct heap_track *heap_tracks;
     size_t heap_track_count, heap_track_room;
-    struct pair_map heap_track_ids; /* (handle, process track) */
+    struct map heap_track_ids; /* (handle, process track) */
 
     struct curve *process_curves; /* beside the tracks, only where counters are thinned */
     size_t process_curve_room;
@@ -331,7 +331,7 @@ static int add_instance(struct chrome *c, uint32_t process)
         reserve_instances(c, eh_model_processes(c->context.model)) < 0)
         return -1;
     uint32_t pid = eh_model_process(c->context.model, process)->pid;
-    uint32_t *id = pair_map_id(&c->process_track_ids, pid, 0);
+    uint32_t *id = map_id(&c->process_track_ids, pid, 0);
     if (!id || (!*id && add_process_track(c, pid, id) < 0))
         return -1;
     c->instances[process].track = *id;
@@ -375,7 +375,7 @@ static int add_heap(struct chrome *c, const struct eh_event *row)
     if (row->heap_index >= c->heap_count &&
         reserve_heaps(c, eh_model_heaps(c->context.model)) < 0)
         return -1;
-    uint32_t *id = pair_map_id(&c->heap_track_ids, row->heap, process_track);
+    uint32_t *id = map_id(&c->heap_track_ids, row->heap, process_track);
     if (!id || (!*id && add_heap_track(c, pid, row->heap, id) < 0))
         return -1;
     c->heaps[row->heap_index].track = *id;
@@ -731,10 +731,10 @@ static void chrome_done(void *state)
     struct chrome *c = state;
     free(c->instances);
     free(c->process_tracks);
-    pair_map_finish(&c->process_track_ids);
+    map_finish(&c->process_track_ids);
     free(c->heaps);
     free(c->heap_tracks);
-    pair_map_finish(&c->heap_track_ids);
+    map_finish(&c->heap_track_ids);
     free(c->process_curves);
     free(c->heap_curves);
     chrome_stacks_finish(&c->stacks);

@@ -41,14 +41,16 @@ static uint64_t least_size(uint32_t bucket)
 /* NULL when memory ran out. */
 static struct bucket *find_bucket(struct sizes *s, uint32_t heap_index, uint32_t number)
 {
-    uint32_t id = map_get(&s->ids, heap_index, number);
-    if (id)
-        return &s->buckets[id - 1];
-    if (ARRAY_RESERVE(s->buckets, s->room, s->count + 1) < 0 ||
-        map_set(&s->ids, heap_index, number, (uint32_t)s->count + 1) < 0)
+    uint32_t *id = map_id(&s->ids, heap_index, number);
+    if (!id)
         return NULL;
-    s->buckets[s->count] = (struct bucket){heap_index, number, 0, 0};
-    return &s->buckets[s->count++];
+    if (!*id) {
+        if (ARRAY_RESERVE(s->buckets, s->room, s->count + 1) < 0)
+            return NULL;
+        s->buckets[s->count++] = (struct bucket){heap_index, number, 0, 0};
+        *id = (uint32_t)s->count;
+    }
+    return &s->buckets[*id - 1];
 }
 
 static int take_rows(struct csv_sheet *sheet, const struct eh_event *rows, size_t count)

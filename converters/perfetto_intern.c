@@ -136,12 +136,12 @@ static uint32_t new_mapping(struct intern *in, uint32_t image)
 /* The image's mapping in the sequence; frames without an image share that of image 0. */
 static uint32_t mapping_of(struct intern *in, uint32_t sequence, uint32_t image)
 {
-    uint32_t *known = pair_map_id(&in->images, image, sequence);
+    uint32_t *known = map_id(&in->images, image, sequence);
     if (known && *known)
         return *known;
     const struct eh_model *m = in->trace->model;
     const struct eh_image *i = eh_model_image(m, image);
-    uint32_t *equal = pair_map_id(&in->contents, image ? hash_image(i) : 0, sequence);
+    uint32_t *equal = map_id(&in->contents, image ? hash_image(i) : 0, sequence);
     if (!known || !equal) {
         in->trace->out_of_memory = true;
         return 0;
@@ -175,7 +175,7 @@ static void define_frame(struct intern *in, uint32_t iid, const struct frame *f)
 /* The place of the iid of (mapping, label, value): 0 in it is a new one. NULL without memory. */
 static uint32_t *frame_slot(struct intern *in, uint32_t mapping, unsigned label, uint64_t value)
 {
-    uint32_t *slot = pair_map_id(&in->frames, value, mapping << LABEL_BITS | label);
+    uint32_t *slot = map_id(&in->frames, value, mapping << LABEL_BITS | label);
     if (!slot)
         in->trace->out_of_memory = true;
     return slot;
@@ -269,9 +269,9 @@ void intern_callstack(struct intern *in, uint32_t sequence, uint32_t iid, const 
 
 void intern_finish(struct intern *in)
 {
-    pair_map_finish(&in->images);
-    pair_map_finish(&in->contents);
-    pair_map_finish(&in->frames);
+    map_finish(&in->images);
+    map_finish(&in->contents);
+    map_finish(&in->frames);
     free(in->image_of);
     for (int i = 0; i < INTERN_PARTS; i++)
         free(in->part[i].bytes);

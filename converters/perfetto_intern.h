@@ -5,7 +5,7 @@
 #ifndef ETLHEAP_CONVERTERS_PERFETTO_INTERN_H
 #define ETLHEAP_CONVERTERS_PERFETTO_INTERN_H
 
-#include "pair_map.h"
+#include "base/map.h"
 #include "perfetto_trace.h"
 
 /* Frames that are no code. The number with each is the `value` of intern_label(). */
@@ -27,9 +27,9 @@ struct intern_part {
 /* Zeroed, but for `trace`, is one that knows nothing. */
 struct intern {
     struct trace *trace;
-    struct pair_map images;   /* (image, sequence) to mapping iid */
-    struct pair_map contents; /* (hash of path and build id, sequence) to mapping iid */
-    struct pair_map frames;   /* (offset, address or value, mapping and label) to frame iid */
+    struct map images;   /* (image, sequence) to mapping iid */
+    struct map contents; /* (hash of path and build id, sequence) to mapping iid */
+    struct map frames;   /* (offset, address or value, mapping and label) to frame iid */
     uint32_t *image_of;       /* by mapping iid */
     size_t image_of_room;
     uint32_t last_mapping, last_frame;

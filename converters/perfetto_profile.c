@@ -338,7 +338,7 @@ static uint32_t stream_for(struct profiles *p, uint32_t profile, uint32_t heap)
     uint64_t handle = eh_model_heap(p->trace->model, heap)->handle;
     if (!p->per_heap)
         return f->first_stream ? f->first_stream : add_stream(p, profile, handle);
-    uint32_t *known = pair_map_id(&p->stream_of, heap, 0);
+    uint32_t *known = map_id(&p->stream_of, heap, 0);
     if (known && !*known)
         *known = add_stream(p, profile, handle);
     return known ? *known : 0;
@@ -398,7 +398,7 @@ static uint32_t find_or_add_site(struct profiles *p, uint32_t profile, uint64_t 
     uint32_t frames[SITE_FRAMES];
     size_t count = site_frames(p, sequence, key, heap, frames);
     uint32_t *equal =
-        pair_map_id(&p->same_stack, hash_bytes(frames, count * sizeof *frames), stream);
+        map_id(&p->same_stack, hash_bytes(frames, count * sizeof *frames), stream);
     if (!equal)
         return UINT32_MAX;
     if (*equal && same_frames(p, &p->sites[*equal - 1], frames, count))
@@ -424,7 +424,7 @@ static inline uint64_t site_key(const struct profile *f, const struct eh_event *
 /* The number of the row's site, UINT32_MAX when memory ran out. */
 static uint32_t look_up_site(struct profiles *p, uint32_t profile, uint64_t key, uint32_t heap)
 {
-    uint32_t *known = pair_map_id(&p->site_of, key, heap);
+    uint32_t *known = map_id(&p->site_of, key, heap);
     if (known && !*known)
         *known = find_or_add_site(p, profile, key, heap) + 1;
     if (!known || !*known) {
@@ -586,7 +586,7 @@ void profiles_finish(struct profiles *p)
     free(p->streams);
     free(p->sites);
     free(p->all);
-    pair_map_finish(&p->stream_of);
-    pair_map_finish(&p->site_of);
-    pair_map_finish(&p->same_stack);
+    map_finish(&p->stream_of);
+    map_finish(&p->site_of);
+    map_finish(&p->same_stack);
 }

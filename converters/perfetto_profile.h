@@ -9,8 +9,8 @@
 #ifndef ETLHEAP_CONVERTERS_PERFETTO_PROFILE_H
 #define ETLHEAP_CONVERTERS_PERFETTO_PROFILE_H
 
+#include "base/map.h"
 #include "model/event.h"
-#include "pair_map.h"
 #include "perfetto_intern.h"
 #include "perfetto_packet.h"
 #include "perfetto_trace.h"
@@ -34,10 +34,10 @@ struct profiles {
     size_t stream_count, stream_room;
     struct profile_site *sites;
     size_t site_count, site_room;
-    struct pair_map stream_of;  /* (heap index, 0) to stream + 1, with per_heap */
+    struct map stream_of;  /* (heap index, 0) to stream + 1, with per_heap */
     uint32_t recent[PROFILE_RECENT]; /* sites + 1, by a hash of what site_of knows them by */
-    struct pair_map site_of;    /* (stack or pseudo-stack, heap index) to site + 1 */
-    struct pair_map same_stack; /* (hash of frames, stream) to site + 1 */
+    struct map site_of;    /* (stack or pseudo-stack, heap index) to site + 1 */
+    struct map same_stack; /* (hash of frames, stream) to site + 1 */
 };
 
 /* Begins the profile of a process instance, which must not be the unknown owner.

@@ -1,7 +1,7 @@
 #include "perfetto_writer.h"
 
 #include "base/array.h"
-#include "pair_map.h"
+#include "base/map.h"
 #include "perfetto_counters.h"
 #include "perfetto_instants.h"
 #include "perfetto_intern.h"
@@ -60,8 +60,8 @@ struct perfetto {
     size_t process_of_room;
     struct heap *heaps;   /* by heap index */
     size_t heap_room;
-    struct pair_map pids;    /* (pid, 0) to the number plus 1 of the process that has it */
-    struct pair_map threads; /* see thread_track(): to uuid */
+    struct map pids;    /* (pid, 0) to the number plus 1 of the process that has it */
+    struct map threads; /* see thread_track(): to uuid */
 };
 
 /* --- Processes --------------------------------------------------------------------------- */
@@ -91,7 +91,7 @@ static int64_t take_pid(struct perfetto *w, const struct eh_process *instance, u
     if (instance->has_start && instance->start_ns < ns)
         ns = instance->start_ns;
     ns = trace_clamp(&w->trace, ns);
-    uint32_t *holder = pair_map_id(&w->pids, instance->pid, 0);
+    uint32_t *holder = map_id(&w->pids, instance->pid, 0);
     if (!holder) {
         w->trace.out_of_memory = true;
         return ns;
@@ -240,8 +240,8 @@ static int heap_row(struct perfetto *w, struct process *p, const struct eh_event
 static uint32_t *thread_track(struct perfetto *w, const struct eh_event *row)
 {
     const uint64_t undescribed = UINT64_C(1) << 32;
-    return row->thread ? pair_map_id(&w->threads, row->thread, 0)
-                       : pair_map_id(&w->threads, undescribed | row->thread_id, row->process);
+    return row->thread ? map_id(&w->threads, row->thread, 0)
+                       : map_id(&w->threads, undescribed | row->thread_id, row->process);
 }
 
 /* Where the row's instant goes: to its thread, or to the process. */
@@ -280,7 +280,7 @@ static void describe_named_threads(struct perfetto *w)
         uint32_t number = number_of(w, t->process);
         if (!t->name || !number || !t->process)
             continue;
-        uint32_t *track = pair_map_id(&w->threads, thread, 0);
+        uint32_t *track = map_id(&w->threads, thread, 0);
         if (!track || *track)
             continue;
         struct process *p = &w->processes[number - 1];
@@ -390,8 +390,8 @@ static void perfetto_done(void *state)
     free(w->processes);
     free(w->process_of);
     free(w->heaps);
-    pair_map_finish(&w->pids);
-    pair_map_finish(&w->threads);
+    map_finish(&w->pids);
+    map_finish(&w->threads);
     instants_finish(&w->instants);
     intern_finish(&w->intern);
     profiles_finish(&w->profiles);

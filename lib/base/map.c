@@ -34,14 +34,24 @@ static int grow(struct map *m)
     return 0;
 }
 
-int map_set(struct map *m, uint64_t a, uint64_t b, uint32_t id)
+uint32_t *map_id(struct map *m, uint64_t a, uint64_t b)
 {
     if ((!m->slots || m->count * 2 > m->mask) && grow(m) < 0)
-        return -1;
+        return NULL;
     struct map_slot *s = find(m, a, b);
-    if (!s->id)
+    if (!s->id) {
         m->count++;
-    *s = (struct map_slot){a, b, id};
+        *s = (struct map_slot){a, b, 0};
+    }
+    return &s->id;
+}
+
+int map_set(struct map *m, uint64_t a, uint64_t b, uint32_t id)
+{
+    uint32_t *place = map_id(m, a, b);
+    if (!place)
+        return -1;
+    *place = id;
     return 0;
 }
 
