@@ -17,13 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whose the heap records of a thread are, to spare the maps. Good while the epoch lasts. */
+/* Whose the heap records of a thread are, to spare the maps. */
 #define OWNER_SLOTS 256
 
 struct owner_cache {
-    uint64_t epoch;
-    uint32_t pid, tid;
-    uint32_t boot;
+    uint64_t stamp; /* eh_reader.stamp and boot when it was filled in: good while they stay */
+    uint64_t ids;   /* as record_ids() */
     uint32_t process, thread;
 };
 
@@ -44,7 +43,7 @@ struct eh_reader {
     const char **input_names;
     bool told_misfit, told_class; /* warned once */
     bool ended;
-    uint64_t epoch; /* of the owners, as of the last record that could change it */
+    uint64_t stamp; /* changes with the owners' epoch; + boot */
     uint64_t image_records; /* so far, where there are stacks */
     size_t count; /* rows in the batch */
     struct eh_event rows[EH_BATCH_ROWS];
@@ -153,6 +152,12 @@ static int advance(struct eh_reader *r, uint32_t i, bool queued, struct eh_error
     return 0;
 }
 
+/* What the owners know may have changed: what was found before is found anew. */
+static void renew_stamp(struct eh_reader *r)
+{
+    r->stamp = owners_epoch(r->owners) * r->trace.boots;
+}
+
 static int start_second_pass(struct eh_reader *r, struct eh_error *e)
 {
     if (r->info.has_stacks) {
@@ -164,6 +169,7 @@ static int start_second_pass(struct eh_reader *r, struct eh_error *e)
     r->stats.first_time_ns = INT64_MAX;
     r->stats.last_time_ns = INT64_MIN;
     owners_restart(r->owners);
+    renew_stamp(r);
     track_init(&r->track, r->model, &r->stats);
     etl_trace_rewind(&r->trace, false);
     if (merge_init(&r->merge, r->trace.stream_count) < 0)
@@ -242,34 +248,38 @@ const struct eh_stats *eh_stats(const struct eh_reader *r)
 
 /* ---- one heap record to rows ---- */
 
-/* Fills a slot of the cache with the instance and thread that a pid and tid mean now. */
-static int look_up_owner(struct eh_reader *r, struct owner_cache *c, uint32_t boot, uint32_t pid,
-                         uint32_t tid, struct eh_error *e)
+/* The pid and tid of a record in one number, as they lie side by side in its header. */
+static inline uint64_t record_ids(uint32_t pid, uint32_t tid)
 {
-    c->epoch = 0; /* which no owners have, so that a failure leaves no half entry */
+    return (uint64_t)pid << 32 | tid;
+}
+
+/* Fills a slot of the cache with the instance and thread that a pid and tid mean now. */
+static int look_up_owner(struct eh_reader *r, struct owner_cache *c, uint32_t boot, uint64_t ids,
+                         struct eh_error *e)
+{
+    uint32_t pid = (uint32_t)(ids >> 32), tid = (uint32_t)ids;
+    c->stamp = 0; /* which no moment has, so that a failure leaves no half entry */
     c->thread = 0;
     if (owners_process(r->owners, boot, pid, &c->process, e) < 0)
         return -1;
     if (tid != REC_NO_ID && owners_thread(r->owners, c->process, tid, &c->thread, e) < 0)
         return -1;
-    c->boot = boot;
-    c->pid = pid;
-    c->tid = tid;
-    c->epoch = r->epoch = owners_epoch(r->owners);
+    c->ids = ids;
+    c->stamp = r->stamp + boot;
     return 0;
 }
 
 /* The instance and thread of a record whose header, or payload, names them. */
-static inline int find_owner(struct eh_reader *r, uint32_t boot, uint32_t pid, uint32_t tid,
+static inline int find_owner(struct eh_reader *r, uint32_t boot, uint64_t ids,
                              struct eh_event *row, struct eh_error *e)
 {
-    struct owner_cache *c = &r->owners_found[(tid >> 2) % OWNER_SLOTS];
-    if ((c->epoch != r->epoch || c->pid != pid || c->tid != tid || c->boot != boot) &&
-        look_up_owner(r, c, boot, pid, tid, e) < 0)
+    struct owner_cache *c = &r->owners_found[(uint32_t)ids / 4 % OWNER_SLOTS];
+    if ((c->ids != ids || c->stamp != r->stamp + boot) && look_up_owner(r, c, boot, ids, e) < 0)
         return -1;
     row->process = c->process;
     row->thread = c->thread;
-    row->thread_id = tid;
+    row->thread_id = (uint32_t)ids;
     return 0;
 }
 
@@ -282,7 +292,8 @@ static int find_running(struct eh_reader *r, const struct etl_stream *s, struct 
     if (s->mixed || !owners_running(r->owners, boot, s->cpu, &tid))
         return 0;
     row->thread_id = tid;
-    return owners_pid_of(r->owners, boot, tid, &pid) ? find_owner(r, boot, pid, tid, row, e) : 0;
+    return owners_pid_of(r->owners, boot, tid, &pid) ? find_owner(r, boot, record_ids(pid, tid), row, e)
+                                                         : 0;
 }
 
 static int set_owner(struct eh_reader *r, const struct etl_stream *s,
@@ -292,7 +303,7 @@ static int set_owner(struct eh_reader *r, const struct etl_stream *s,
     uint32_t boot = s->clock->boot;
     int result;
     if (rec->process_id != REC_NO_ID)
-        result = find_owner(r, boot, rec->process_id, rec->thread_id, row, e);
+        result = find_owner(r, boot, record_ids(rec->process_id, rec->thread_id), row, e);
     else
         result = find_running(r, s, row, e);
     if (result < 0 || !extra->has_process_id || extra->process_id == rec->process_id)
@@ -307,11 +318,8 @@ static inline void count_row(struct eh_reader *r, const struct eh_event *row)
     s->heap_events[row->kind]++;
     if (row->kind == EH_UNKNOWN)
         s->unknown_types[row->hook & 0xFF]++;
-    if (row->time_ns < s->first_time_ns)
-        s->first_time_ns = row->time_ns;
-    if (row->time_ns > s->last_time_ns)
-        s->last_time_ns = row->time_ns;
-    s->stacks_attached += row->stack != 0;
+    s->first_time_ns = row->time_ns < s->first_time_ns ? row->time_ns : s->first_time_ns;
+    s->last_time_ns = row->time_ns > s->last_time_ns ? row->time_ns : s->last_time_ns;
 }
 
 /* Counts what did not fit; false when the record gives no row (the heap GUID in a layout nobody
@@ -419,12 +427,13 @@ static inline int take_common(struct eh_reader *r, const struct etl_stream *s, s
     if (!heap_decode_common(at + SYSTEM_BYTES, s->current_size - SYSTEM_BYTES, hook & 0xFF, row))
         return 0;
     set_place(s, row);
-    uint32_t pid = load_u32(at + SYSTEM_PROCESS), tid = load_u32(at + SYSTEM_THREAD);
+    uint64_t ids = load_u64(at + SYSTEM_THREAD);
+    uint32_t pid = (uint32_t)(ids >> 32);
     if (pid == REC_NO_ID)
         return 0;
     if (r->times)
-        recent_add(r->times, s->raw, recent_owner(pid, tid));
-    if (find_owner(r, s->clock->boot, pid, tid, row, e) < 0 || give_event(r, s, pid, e) < 0)
+        recent_add(r->times, s->raw, recent_owner(pid, (uint32_t)ids));
+    if (find_owner(r, s->clock->boot, ids, row, e) < 0 || give_event(r, s, pid, e) < 0)
         return -1;
     return 1;
 }
@@ -563,6 +572,7 @@ static int drain(struct eh_reader *r, size_t left, struct eh_error *e)
             return 1;
         if (join_take(r->join, row, e) < 0)
             return -1;
+        r->stats.stacks_attached += row->stack != 0;
         bool process = row->kind == EH_PROCESS_END;
         if ((process ? finish_process(r, row, e) : finish_event(r, e)) < 0)
             return -1;
@@ -584,7 +594,7 @@ static inline int take_current(struct eh_reader *r, struct etl_stream *s, struct
     if (taken)
         return taken;
     taken = take_record(r, s, e);
-    r->epoch = owners_epoch(r->owners);
+    renew_stamp(r);
     return taken;
 }
 

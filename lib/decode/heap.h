@@ -19,13 +19,13 @@ struct heap_extra {
     bool has_process_id;
 };
 
-/* The two records that make up nearly every trace, in the layout nearly all of them have: the
- * payload of a 64-bit alloc or free, decoded in place. Worth it: skips the layout search and the
- * field loop. False: not one of them, nothing is set. */
+/* The three records that make up nearly every trace, in the layout nearly all of them have: the
+ * payload of a 64-bit alloc, free or realloc, decoded in place. Worth it: skips the layout search
+ * and the field loop. False: not one of them, nothing is set. */
 static inline bool heap_decode_common(const uint8_t *payload, uint32_t length, unsigned type,
                                       struct eh_event *row)
 {
-    enum { ALLOC64 = 28, FREE64 = 20 };
+    enum { ALLOC64 = 28, FREE64 = 20, REALLOC64 = 44 };
     if (type == 0x21 && length == ALLOC64) {
         row->kind = EH_ALLOC;
         row->size = load_u64(payload + 8);
@@ -37,6 +37,14 @@ static inline bool heap_decode_common(const uint8_t *payload, uint32_t length, u
         row->address = load_u64(payload + 8);
         row->source = load_u32(payload + 16);
         row->flags |= EH_HAS_HEAP | EH_HAS_ADDRESS | EH_HAS_SOURCE;
+    } else if (type == 0x22 && length == REALLOC64) {
+        row->kind = EH_REALLOC;
+        row->address = load_u64(payload + 8);
+        row->old_address = load_u64(payload + 16);
+        row->size = load_u64(payload + 24);
+        row->old_size = load_u64(payload + 32);
+        row->source = load_u32(payload + 40);
+        row->flags |= EH_HAS_HEAP | EH_HAS_SIZE | EH_HAS_ADDRESS | EH_HAS_SOURCE;
     } else {
         return false;
     }
