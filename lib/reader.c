@@ -308,7 +308,7 @@ static int set_owner(struct eh_reader *r, const struct etl_stream *s,
         result = find_running(r, s, row, e);
     if (result < 0 || !extra->has_process_id || extra->process_id == rec->process_id)
         return result;
-    /* A snapshot of another process: its row is that process's, the thread stays (contract 5). */
+    /* A snapshot of another process: its row is that process's, the thread stays (semantics 5). */
     return owners_process(r->owners, boot, extra->process_id, &row->process, e);
 }
 

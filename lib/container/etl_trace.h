@@ -1,5 +1,5 @@
 /* Several inputs as one trace: one time axis over all sessions, one stream of records for each
- * processor of each session. FORMAT.md 3.1 and 5, contract 2 "Time" and "Order". */
+ * processor of each session. FORMAT.md 3.1 and 5, semantics 2 "Time" and "Order". */
 #ifndef ETLHEAP_CONTAINER_ETL_TRACE_H
 #define ETLHEAP_CONTAINER_ETL_TRACE_H
 

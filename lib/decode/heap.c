@@ -28,8 +28,8 @@ struct kind_layout {
 #define FIRST_TYPE 0x20
 #define LAST_TYPE  0x3A
 
-/* heap-events C.2, row by row. EXTEND and CONTRACT report their first size and Address, SNAPSHOT
- * its committed bytes, COMMIT and DECOMMIT Block and Size (contract 4). */
+/* decode/FORMAT.md C.2, row by row. EXTEND and CONTRACT report their first size and Address,
+ * SNAPSHOT its committed bytes, COMMIT and DECOMMIT Block and Size (semantics 4). */
 static const struct kind_layout by_type[LAST_TYPE - FIRST_TYPE + 1] = {
     [0x20 - FIRST_TYPE] = {EH_CREATE, {"Hx", "HxPPP"}},
     [0x21 - FIRST_TYPE] = {EH_ALLOC, {"HSAs"}},
@@ -101,7 +101,7 @@ static const char *covered_layout(const struct kind_layout *k, unsigned pointer_
     return found;
 }
 
-/* Own pointer size exactly, the other exactly, then longer than its own (contract 2). */
+/* Own pointer size exactly, the other exactly, then longer than its own (semantics 2). */
 static const char *choose_layout(const struct kind_layout *k, const struct record *r, bool exact,
                                  unsigned *ret_pointer_size)
 {

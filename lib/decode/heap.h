@@ -1,5 +1,5 @@
 /* Heap records into rows: payloads of hook group 0x10 in all versions and both pointer sizes.
- * heap-events C.2, size rules of contract 2 "Records" and 5. */
+ * decode/FORMAT.md C.2, size rules of semantics 2 "Records" and 5. */
 #ifndef ETLHEAP_DECODE_HEAP_H
 #define ETLHEAP_DECODE_HEAP_H
 

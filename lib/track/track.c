@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LATE_FREE_NS INT64_C(1000000) /* contract 2: the 1 ms rule */
+#define LATE_FREE_NS INT64_C(1000000) /* semantics 2: the 1 ms rule */
 #define FAR_APART_NS INT64_C(1000000000)
 
 void track_init(struct track *t, struct eh_model *model, struct eh_stats *stats)
