@@ -1,0 +1,100 @@
+"""Every allocation fails once: status 1, a message, and nothing left behind.
+
+A library preloaded by LD_PRELOAD (tests/alloc_fail.c) makes the n-th allocation fail. The normal
+run takes a sample of n, ETLHEAP_LONG=1 takes every one. Where a converter gets along without the
+memory, its output must be the same as with it.
+"""
+import os
+import random
+import subprocess
+import unittest
+
+import support
+
+LONG = os.environ.get('ETLHEAP_LONG') == '1'
+SAMPLES = 60
+FIRST = 25  # allocations of the beginning, all of which are tried: set-up is where paths differ
+
+
+class AllocFail(support.CliTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.library = os.environ.get('ALLOC_FAIL_LIBRARY')
+        if not self.library or os.environ.get('MESON_EXE_WRAPPER'):
+            self.skipTest('needs LD_PRELOAD and glibc, without sanitizers')
+        self.trace = self.path('in.etl')
+        support.run('etlgen', 'random', '--events', 300, '--cpus', 2, '--stacks', '-o', self.trace)
+        os.mkdir(self.path('out'))
+
+    def convert(self, name, options, n):
+        """(status, stderr) of a run whose n-th allocation fails, 0: none."""
+        environment = dict(os.environ, LD_PRELOAD=self.library, ALLOC_FAIL=str(n),
+                           ALLOC_FAIL_COUNT=self.path('count'))
+        command = support.program(name) + [self.trace, '-o', self.path('out', 'data')] + options
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=support.TIMEOUT)
+        return done.returncode, done.stderr.decode('utf-8', 'replace')
+
+    def take_outputs(self):
+        """What lies in the output folder, which is empty afterwards."""
+        found = {}
+        for name in os.listdir(self.path('out')):
+            found[name] = self.read('out', name)
+            os.remove(self.path('out', name))
+        return found
+
+    def numbers(self, count):
+        if LONG:
+            return range(1, count + 1)
+        chosen = random.Random(count).sample(range(1, count + 1), min(SAMPLES, count))
+        return sorted(set(chosen) | set(range(1, min(FIRST, count) + 1)))
+
+    def sweep(self, name, *options):
+        options = ['--stats', self.path('out', 'stats.json')] + list(options)
+        status, message = self.convert(name, options, 0)
+        self.assertEqual(status, 0, message)
+        expected = self.take_outputs()
+        self.assertEqual(sorted(expected), ['data', 'stats.json'])
+        failed = 0
+        for n in self.numbers(int(self.read('count'))):
+            status, message = self.convert(name, options, n)
+            outputs = self.take_outputs()
+            what = 'allocation %d: status %d, %r, %s' % (n, status, message, sorted(outputs))
+            self.assertIn(status, (0, 1), what)
+            if status == 1:
+                failed += 1
+                self.assertTrue(message.startswith(name + ': '), what)
+                self.assertIn('memory', message.lower(), what)
+                self.assertEqual(outputs, {}, what)
+            else:
+                self.assertEqual(outputs, expected, what)
+        self.assertGreater(failed, 10)
+
+    def test_csv(self):
+        self.sweep('etl2csv')
+
+    def test_csv_tables(self):
+        for table in ('heaps', 'callsites', 'stacks'):
+            with self.subTest(table=table):
+                self.sweep('etl2csv', '--table', table)
+
+    def test_chrome(self):
+        self.sweep('etl2chrome', '--events')
+
+    def test_perfetto(self):
+        self.sweep('etl2perfetto', '--events')
+
+    def test_zstd_output(self):
+        self.sweep('etl2csv', '--zstd')
+
+    def test_zstd_input(self):
+        packed = self.path('in.etl.zst')
+        with open(packed, 'wb') as f:
+            subprocess.run(['zstd', '-q', '-c', self.trace], stdout=f, check=True)
+        self.trace = packed
+        self.sweep('etl2csv')
+
+
+if __name__ == '__main__':
+    support.main()
