@@ -415,6 +415,15 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
     return 0;
 }
 
+/* Zeroes what heap_decode_common(), set_place() and find_owner() do not set anyway. */
+static inline void clear_row(struct eh_event *row)
+{
+    row->heap_index = row->stack = 0;
+    row->flags = row->reason = 0;
+    row->size = 0;
+    memset(&row->old_address, 0, sizeof *row - offsetof(struct eh_event, old_address));
+}
+
 /* The common heap records straight from their bytes: 1, or 0 for all others, -1 on error. */
 static inline int take_common(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
 {
@@ -423,7 +432,7 @@ static inline int take_common(struct eh_reader *r, const struct etl_stream *s, s
     if (hook >> 8 != HEAP_GROUP || at[HOOK_KIND] != REC_SYSTEM64)
         return 0;
     struct eh_event *row = event_row(r);
-    *row = (struct eh_event){0};
+    clear_row(row);
     if (!heap_decode_common(at + SYSTEM_BYTES, s->current_size - SYSTEM_BYTES, hook & 0xFF, row))
         return 0;
     set_place(s, row);

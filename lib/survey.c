@@ -27,7 +27,7 @@ struct pass {
     const struct survey *survey;
     struct merge merge;
     struct extremes *extremes; /* by stream */
-    uint64_t heap_records_seen;
+    uint32_t to_remember; /* so many more heap records while no stack has been seen */
     struct recent *heap_times; /* (raw time, thread) of heap records, to know whose have stacks */
     struct eh_error *e;
     uint64_t by_type[256];
@@ -50,6 +50,21 @@ static int flush_tallies(struct pass *p)
     return 0;
 }
 
+static inline void widen(struct extremes *x, int64_t raw)
+{
+    x->first_raw = raw < x->first_raw ? raw : x->first_raw;
+    x->last_raw = raw > x->last_raw ? raw : x->last_raw;
+}
+
+/* Whether a heap record has a stack is worth knowing only where there are stacks: they show early. */
+static inline void remember(struct pass *p, int64_t raw, uint32_t pid, uint32_t tid)
+{
+    if (p->to_remember) {
+        p->to_remember -= !p->survey->info->has_stacks;
+        recent_add(p->heap_times, raw, recent_owner(pid, tid));
+    }
+}
+
 /* Windows' ids are multiples of four. */
 static struct tally *tally_slot(struct pass *p, uint32_t pid)
 {
@@ -69,24 +84,46 @@ static int find_tally(struct pass *p, uint32_t boot, uint32_t pid, struct tally 
     return 0;
 }
 
-static inline int count_heap(struct pass *p, const struct etl_stream *s, struct extremes *x,
-                             unsigned type, uint32_t pid, uint32_t tid)
+static int count_heap(struct pass *p, const struct etl_stream *s, struct extremes *x,
+                      unsigned type, uint32_t pid, uint32_t tid)
 {
+    struct tally *t;
     p->by_type[type & 0xFF]++;
-    if (s->raw < x->first_raw)
-        x->first_raw = s->raw;
-    if (s->raw > x->last_raw)
-        x->last_raw = s->raw;
+    widen(x, s->raw);
     if (pid == REC_NO_ID)
         return 0;
-    /* Whether it has a stack is worth knowing only where there are stacks: they show early. */
-    if (p->survey->info->has_stacks || p->heap_records_seen++ < RECENT_SETS)
-        recent_add(p->heap_times, s->raw, recent_owner(pid, tid));
-    struct tally *t = tally_slot(p, pid);
-    if ((!t->used || t->pid != pid || t->boot != s->clock->boot) &&
-        find_tally(p, s->clock->boot, pid, &t) < 0)
+    remember(p, s->raw, pid, tid);
+    if (find_tally(p, s->clock->boot, pid, &t) < 0)
         return -1;
     t->count++;
+    return 0;
+}
+
+/* Counts SYSTEM heap records as long as they follow one another: nearly all of a heap trace, so they
+ * are counted straight from their bytes, at a third of the instructions. The stream then stands
+ * before the first other record. */
+static int count_run(struct pass *p, struct etl_stream *s, struct extremes *x)
+{
+    const uint8_t *at = s->at, *end = s->end;
+    struct tally *t = NULL;
+    uint32_t last_pid = REC_NO_ID;
+    while (end - at >= SYSTEM_BYTES && at[HOOK_ID + 1] == HEAP_GROUP && rec_is_system(at)) {
+        size_t size = load_u16(at + HOOK_SIZE), left = (size_t)(end - at);
+        uint32_t pid = load_u32(at + SYSTEM_PROCESS);
+        if (size < SYSTEM_BYTES || size > left || pid == REC_NO_ID)
+            break;
+        if (pid != last_pid && find_tally(p, s->clock->boot, pid, &t) < 0)
+            return -1;
+        last_pid = pid;
+        t->count++;
+        p->by_type[at[HOOK_ID]]++;
+        etl_stream_time(s, load_i64(at + SYSTEM_TIME));
+        widen(x, s->raw);
+        remember(p, s->raw, pid, load_u32(at + SYSTEM_THREAD));
+        s->events++;
+        at += REC_STEP(size) < left ? REC_STEP(size) : left;
+    }
+    s->at = at;
     return 0;
 }
 
@@ -153,16 +190,13 @@ static enum etl_step next_context(struct pass *p, struct etl_stream *s, struct e
 {
     struct etl_trace *t = p->survey->trace;
     for (;;) {
+        if (s->raw_is_key && count_run(p, s, x) < 0)
+            return ETL_ERROR;
         enum etl_step step = etl_stream_next(t, s, p->e);
         if (step != ETL_RECORD)
             return step;
+        s->events++;
         int hook = etl_stream_hook(s);
-        if (hook >> 8 == HEAP_GROUP && rec_is_system(s->current)) {
-            if (count_heap(p, s, x, (unsigned)hook, load_u32(s->current + SYSTEM_PROCESS),
-                           load_u32(s->current + SYSTEM_THREAD)) < 0)
-                return ETL_ERROR;
-            continue;
-        }
         if (hook >= 0 && route_hook((unsigned)hook) == ROUTE_NONE)
             continue;
         const struct record *r = etl_stream_record(s);
@@ -321,7 +355,7 @@ static int run(struct pass *p)
 
 int survey_run(const struct survey *s, struct eh_error *e)
 {
-    struct pass p = {.survey = s, .e = e};
+    struct pass p = {.survey = s, .e = e, .to_remember = RECENT_SETS};
     p.extremes = calloc(s->trace->stream_count, sizeof *p.extremes);
     p.heap_times = calloc(1, sizeof *p.heap_times);
     int result = -1;

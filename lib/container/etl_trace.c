@@ -284,7 +284,6 @@ enum etl_step etl_stream_next_any(struct etl_trace *t, struct etl_stream *s, str
     s->parsed = true;
     if (s->record.has_time)
         step_time(t, s);
-    s->events++;
     return ETL_RECORD;
 }
 

@@ -30,7 +30,8 @@ struct etl_stream {
     bool open_cut;
     int64_t raw;  /* of the last record with a time; INT64_MIN before the first */
     int64_t key;  /* merge key: running maximum of the records' times on the axis */
-    uint64_t events, steps_back; /* of this pass so far */
+    uint64_t steps_back; /* of this pass so far */
+    uint64_t events;     /* the same, counted by who reads them: etl_trace_count() */
     bool raw_is_key; /* the trace has one axis: raw times compare as they are */
     bool mixed;   /* the session mixed its processors in one stream: cpu says nothing */
     uint16_t cpu;
@@ -94,6 +95,14 @@ static inline void etl_stream_step(struct etl_stream *s, uint32_t size)
     s->at += step < left ? step : left;
 }
 
+/* The stream comes to a record of time `raw`, on a trace with one axis. */
+static inline void etl_stream_time(struct etl_stream *s, int64_t raw)
+{
+    s->steps_back += raw < s->raw;
+    s->raw = raw;
+    s->key = raw > s->key ? raw : s->key;
+}
+
 /* Moves a stream to its next record and its key to that record's place. What the record says is
  * taken apart only when someone asks: most records are passed twice and read once. */
 static inline enum etl_step etl_stream_next(struct etl_trace *t, struct etl_stream *s,
@@ -106,12 +115,7 @@ static inline enum etl_step etl_stream_next(struct etl_trace *t, struct etl_stre
     uint32_t time = rec_hooked_time(at), size = load_u16(at + HOOK_SIZE);
     if (!time || size < 2 * time || size > left)
         return etl_stream_next_any(t, s, e);
-    int64_t raw = load_i64(at + time);
-    s->steps_back += raw < s->raw;
-    s->events++;
-    s->raw = raw;
-    if (raw > s->key)
-        s->key = raw;
+    etl_stream_time(s, load_i64(at + time));
     s->parsed = false;
     etl_stream_step(s, size);
     return ETL_RECORD;

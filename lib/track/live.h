@@ -63,7 +63,9 @@ struct live_place {
 static inline struct live_place live_seek(const struct live *l, const struct slab *s,
                                           uint64_t address)
 {
-    struct live_place p = {.tag = (uint32_t)hash_u64(address ^ s->salt)};
+    /* One round of mixing, high half: heap addresses differ in their middle bits. */
+    struct live_place p = {
+        .tag = (uint32_t)(((address ^ s->salt) * UINT64_C(0x9E3779B97F4A7C15)) >> 32)};
     if (!l->slots)
         return p;
     uint64_t slot;
