@@ -36,7 +36,7 @@ struct eh_reader {
     struct images *images;
     struct stack_keys keys;
     struct join *join;     /* only where the trace holds stacks */
-    struct recent *times;  /* of all records, to know which stacks belong to none */
+    struct recent *times;  /* of other records than heap's, to know which stacks belong to none */
     struct track track;
     struct merge merge;
     struct owner_cache owners_found[OWNER_SLOTS];
@@ -440,8 +440,6 @@ static inline int take_common(struct eh_reader *r, const struct etl_stream *s, s
     uint32_t pid = (uint32_t)(ids >> 32);
     if (pid == REC_NO_ID)
         return 0;
-    if (r->times)
-        recent_add(r->times, s->raw, recent_owner(pid, (uint32_t)ids));
     if (find_owner(r, s->clock->boot, ids, row, e) < 0 || give_event(r, s, pid, e) < 0)
         return -1;
     return 1;
@@ -477,7 +475,20 @@ static int take_process(struct eh_reader *r, const struct etl_stream *s, unsigne
     return r->join ? give_event(r, s, REC_NO_ID, e) : finish_process(r, row, e);
 }
 
-/* A part of a stack goes to its event; one that belongs to no record at all is counted. */
+/* A part of a stack goes to its event; one that belongs to no record at all is kept in case its
+ * event still comes. */
+static int give_stack(struct eh_reader *r, const struct stack_record *stack,
+                      const struct raw_frames *frames, const struct join_origin *origin,
+                      struct eh_error *e)
+{
+    int found = join_stack(r->join, stack, frames, origin, e);
+    if (found == 0 &&
+        !recent_has(r->times, stack->event_raw, recent_owner(stack->pid, stack->tid)) &&
+        !recent_has(r->times, stack->event_raw, RECENT_ANYBODY))
+        return join_keep(r->join, stack, frames, origin, e);
+    return found < 0 ? -1 : 0;
+}
+
 static int take_stack(struct eh_reader *r, const struct etl_stream *s, enum route route,
                       unsigned type, struct eh_error *e)
 {
@@ -494,11 +505,24 @@ static int take_stack(struct eh_reader *r, const struct etl_stream *s, enum rout
         r->stats.stacks_unmatched++;
         return join_keep(r->join, &stack, NULL, &origin, e);
     }
-    int found = join_stack(r->join, &stack, &frames, &origin, e);
-    if (found == 0 && !recent_has(r->times, stack.event_raw, recent_owner(stack.pid, stack.tid)) &&
-        !recent_has(r->times, stack.event_raw, RECENT_ANYBODY))
-        return join_keep(r->join, &stack, &frames, &origin, e);
-    return found < 0 ? -1 : 0;
+    return give_stack(r, &stack, &frames, &origin, e);
+}
+
+/* The common stack records straight from their bytes: 1, or 0 for all others, -1 on error. */
+static int take_common_stack(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
+{
+    const uint8_t *at = stack_in_place(s->current, s->current_size);
+    if (!at)
+        return 0;
+    struct stack_record stack = {
+        .event_raw = load_i64(at), .pid = load_u32(at + 8), .tid = load_u32(at + 12)};
+    struct raw_frames frames =
+        raw_frames_of(at + STACK_HEADER_BYTES,
+                      s->current_size - PERFINFO_BYTES - STACK_HEADER_BYTES, 8);
+    struct join_origin origin = origin_of(r, s, REC_NO_ID);
+    if (join_name_owner(r->join, &stack, &origin, e) < 0)
+        return -1;
+    return give_stack(r, &stack, &frames, &origin, e) < 0 ? -1 : 1;
 }
 
 /* An image came or went: what addresses of its process mean may have changed. */
@@ -600,6 +624,8 @@ static int make_room(struct eh_reader *r, struct eh_error *e)
 static inline int take_current(struct eh_reader *r, struct etl_stream *s, struct eh_error *e)
 {
     int taken = take_common(r, s, e);
+    if (!taken && r->join && etl_stream_hook(s) >= 0)
+        taken = take_common_stack(r, s, e);
     if (taken)
         return taken;
     taken = take_record(r, s, e);

@@ -119,7 +119,8 @@ static int count_run(struct pass *p, struct etl_stream *s, struct extremes *x)
         p->by_type[at[HOOK_ID]]++;
         etl_stream_time(s, load_i64(at + SYSTEM_TIME));
         widen(x, s->raw);
-        remember(p, s->raw, pid, load_u32(at + SYSTEM_THREAD));
+        if (!t->stacks)
+            remember(p, s->raw, pid, load_u32(at + SYSTEM_THREAD));
         s->events++;
         at += REC_STEP(size) < left ? REC_STEP(size) : left;
     }
@@ -127,17 +128,23 @@ static int count_run(struct pass *p, struct etl_stream *s, struct extremes *x)
     return 0;
 }
 
-static int count_stack(struct pass *p, const struct etl_stream *s, unsigned type)
+/* A stack record of a thread: whose process has heap records with stacks. */
+static int note_stack(struct pass *p, uint32_t boot, int64_t event_raw, uint32_t pid, uint32_t tid)
 {
-    struct stack_record stack;
     struct tally *t;
     p->survey->info->has_stacks = true;
-    if (!stack_decode(&s->record, type, &stack))
-        return 0;
-    if (find_tally(p, s->clock->boot, stack.pid, &t) < 0)
+    if (find_tally(p, boot, pid, &t) < 0)
         return -1;
-    t->stacks |= recent_has(p->heap_times, stack.event_raw, recent_owner(stack.pid, stack.tid));
+    t->stacks = t->stacks || recent_has(p->heap_times, event_raw, recent_owner(pid, tid));
     return 0;
+}
+
+static int count_stack(struct pass *p, struct etl_stream *s, unsigned type)
+{
+    struct stack_record stack;
+    if (!stack_decode(etl_stream_record(s), type, &stack))
+        return 0;
+    return note_stack(p, s->clock->boot, stack.event_raw, stack.pid, stack.tid);
 }
 
 /* EVENT_HEADER records may carry their stack along. */
@@ -197,6 +204,13 @@ static enum etl_step next_context(struct pass *p, struct etl_stream *s, struct e
             return step;
         s->events++;
         int hook = etl_stream_hook(s);
+        const uint8_t *stack = hook >= 0 ? stack_in_place(s->current, s->current_size) : NULL;
+        if (stack) {
+            if (note_stack(p, s->clock->boot, load_i64(stack), load_u32(stack + 8),
+                           load_u32(stack + 12)) < 0)
+                return ETL_ERROR;
+            continue;
+        }
         if (hook >= 0 && route_hook((unsigned)hook) == ROUTE_NONE)
             continue;
         const struct record *r = etl_stream_record(s);

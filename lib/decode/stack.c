@@ -3,17 +3,7 @@
 #include "base/cursor.h"
 #include "base/limits.h"
 
-enum { TYPE_KERNEL_KEY = 0x25, TYPE_STACK = 0x20, STACK_HEADER_BYTES = 16 };
-
-static struct raw_frames frames_of(const uint8_t *bytes, size_t length, unsigned pointer_size)
-{
-    size_t count = length / pointer_size;
-    return (struct raw_frames){
-        .bytes = bytes,
-        .count = (uint32_t)(count < LIMIT_STACK_FRAMES ? count : LIMIT_STACK_FRAMES),
-        .pointer_size = (uint8_t)pointer_size,
-    };
-}
+enum { TYPE_KERNEL_KEY = 0x25, TYPE_STACK = 0x20 };
 
 bool stack_decode(const struct record *r, unsigned type, struct stack_record *ret_stack)
 {
@@ -29,7 +19,7 @@ bool stack_decode(const struct record *r, unsigned type, struct stack_record *re
     ret_stack->kernel = type == TYPE_KERNEL_KEY;
     ret_stack->key = whole ? 0 : pointer_size == 8 ? load_u64(p) : load_u32(p);
     ret_stack->frames =
-        frames_of(p, whole ? r->payload_size - STACK_HEADER_BYTES : 0, pointer_size);
+        raw_frames_of(p, whole ? r->payload_size - STACK_HEADER_BYTES : 0, pointer_size);
     return true;
 }
 
@@ -39,7 +29,7 @@ bool stack_definition_decode(const struct record *r, uint64_t *ret_key,
     struct cursor c = cur_over(r->payload, r->payload_size);
     unsigned pointer_size = r->pointer_size ? r->pointer_size : 8;
     uint64_t key = cur_pointer(&c, pointer_size);
-    struct raw_frames frames = frames_of(c.at, cur_left(&c), pointer_size);
+    struct raw_frames frames = raw_frames_of(c.at, cur_left(&c), pointer_size);
     if (c.short_read || !frames.count)
         return false;
     *ret_key = key;
@@ -55,6 +45,6 @@ bool stack_item_decode(const struct record *r, struct raw_frames *ret_frames)
     unsigned pointer_size = type == ITEM_STACK32 ? 4 : 8;
     if (length < 8 + pointer_size)
         return false;
-    *ret_frames = frames_of(data + 8, length - 8, pointer_size);
+    *ret_frames = raw_frames_of(data + 8, length - 8, pointer_size);
     return true;
 }

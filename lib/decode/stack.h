@@ -2,6 +2,7 @@
 #ifndef ETLHEAP_DECODE_STACK_H
 #define ETLHEAP_DECODE_STACK_H
 
+#include "base/limits.h"
 #include "container/etl_record.h"
 
 /* Addresses as they lie in the record, innermost first. */
@@ -24,6 +25,17 @@ static inline bool is_kernel_address(uint64_t address, unsigned pointer_size)
                              : address >= UINT64_C(0x80000000);
 }
 
+static inline struct raw_frames raw_frames_of(const uint8_t *bytes, size_t length,
+                                              unsigned pointer_size)
+{
+    size_t count = pointer_size == 8 ? length / 8 : length / 4;
+    return (struct raw_frames){
+        .bytes = bytes,
+        .count = (uint32_t)(count < LIMIT_STACK_FRAMES ? count : LIMIT_STACK_FRAMES),
+        .pointer_size = (uint8_t)pointer_size,
+    };
+}
+
 struct stack_record {
     int64_t event_raw; /* raw time of the event it belongs to */
     uint32_t pid, tid;
@@ -31,6 +43,18 @@ struct stack_record {
     uint64_t key;             /* references */
     bool kernel;              /* references: the kernel part */
 };
+
+#define STACK_HEADER_BYTES 16 /* of the payload: event time, process, thread */
+
+/* The payload of a whole stack in a PERFINFO64 record without extra header bytes, which nearly all
+ * are: to be read in place. NULL for all others; `size` is the record's. */
+static inline const uint8_t *stack_in_place(const uint8_t *record, uint32_t size)
+{
+    enum { HOOK_STACK = 0x1820 };
+    bool plain = load_u16(record + HOOK_ID) == HOOK_STACK && record[HOOK_KIND] == REC_PERFINFO64 &&
+                 size >= PERFINFO_BYTES + STACK_HEADER_BYTES;
+    return plain ? record + PERFINFO_BYTES : NULL;
+}
 
 /* ROUTE_STACK and ROUTE_STACK_KEY; `type` is the record's type. False: too short. */
 bool stack_decode(const struct record *r, unsigned type, struct stack_record *ret_stack);

@@ -62,6 +62,7 @@ struct join {
     struct pending *ring; /* LIMIT_PENDING_EVENTS */
     uint32_t oldest, count;
     struct bucket *buckets;
+    uint64_t salt; /* of the buckets' hash */
     struct orphan *orphans; /* a ring of LIMIT_PENDING_STACKS */
     uint32_t oldest_orphan, orphan_count;
     struct bucket *orphan_buckets; /* by raw time */
@@ -84,6 +85,7 @@ struct join *join_create(struct eh_model *model, const struct images *images,
     j->model = model;
     j->images = images;
     j->owners = owners;
+    j->salt = hash_salt(j);
     j->times = times;
     j->orphans = malloc(LIMIT_PENDING_STACKS * sizeof *j->orphans);
     j->orphan_buckets = calloc(ORPHAN_BUCKETS, sizeof *j->orphan_buckets);
@@ -128,7 +130,8 @@ struct eh_event *join_row(struct join *j)
 
 static struct bucket *bucket_of(const struct join *j, int64_t raw, uint32_t tid)
 {
-    return &j->buckets[hash_u64((uint64_t)raw ^ hash_u64(tid)) % BUCKETS];
+    uint64_t mixed = ((uint64_t)raw ^ (uint64_t)tid << 40 ^ j->salt) * UINT64_C(0x9E3779B97F4A7C15);
+    return &j->buckets[(mixed >> 32) % BUCKETS];
 }
 
 /* Under which thread an event waits: a record that names nobody waits under no thread. */
@@ -155,13 +158,20 @@ void join_images_changed(struct join *j, uint32_t process)
     }
 }
 
+/* Two lanes, because each step waits for the multiplication of the one before. */
 static uint64_t hash_frames(const struct raw_frames *f, uint32_t process)
 {
-    size_t length = (size_t)f->count * f->pointer_size;
-    uint64_t h = process + length;
-    for (size_t i = 0; i + 8 <= length; i += 8)
-        h = (h ^ load_u64(f->bytes + i)) * UINT64_C(0x9E3779B97F4A7C15) ^ h >> 29;
-    return hash_u64(h);
+    const uint64_t k = UINT64_C(0x9E3779B97F4A7C15);
+    const uint8_t *at = f->bytes;
+    size_t left = (size_t)f->count * f->pointer_size;
+    uint64_t h = process, g = left;
+    for (; left >= 16; at += 16, left -= 16) {
+        h = (h ^ load_u64(at)) * k;
+        g = (g + load_u64(at + 8)) * k;
+    }
+    if (left >= 8)
+        h = (h ^ load_u64(at)) * k;
+    return hash_u64(h ^ g >> 32);
 }
 
 static int resolve(struct join *j, const struct pending *p, uint32_t process,
