@@ -7,7 +7,7 @@
 #define LIMIT_BUFFER_BYTES   (64u << 20)
 #define LIMIT_EXPANDED_BYTES (64u << 20)
 #define LIMIT_EXPANSION      1024u         /* times a buffer's stored bytes: real ones reach 50 */
-#define LIMIT_OPEN_BYTES     (1024u << 20) /* expanded buffers of all processors at one time */
+#define LIMIT_OPEN_BYTES     (512u << 20)  /* expanded buffers of all processors at one time */
 #define LIMIT_BUFFERS        (1u << 26)
 #define LIMIT_PROCESSORS     2048u /* the number's mask 0x07FF */
 #define LIMIT_INPUTS         4096u

@@ -215,7 +215,7 @@ static const char *refusal(const struct etl_trace *t, const struct etl_stream *s
         return "a compressed buffer that claims to expand more than 1024 times; its records are lost";
     if (b->valid > s->room && t->open_bytes - s->room + b->valid > LIMIT_OPEN_BYTES)
         return "a compressed buffer that, with those of the other processors, would expand to more "
-               "than 1 GiB; its records are lost";
+               "than 512 MiB; its records are lost";
     return NULL;
 }
 

@@ -1,0 +1,192 @@
+"""Small traces that ask for much: time and memory stay in proportion to the file's size.
+
+Each is at most 3 MB, and must be read in 5 s and 256 MiB, except where a named limit of
+lib/base/limits.h allows more memory.
+"""
+import os
+import struct
+import subprocess
+import time
+import unittest
+
+import support
+
+SECONDS = 5
+MEMORY = 256 << 20
+OPEN_BYTES = 512 << 20  # LIMIT_OPEN_BYTES
+MASK = (1 << 64) - 1
+HASH_FACTOR = 0xD6E8FEB86659FD93
+SESSION = 'session cpus=1 buffer_size=64K\n'
+
+
+def unhash(value):
+    """The number that lib/base/hash.h hashes, without a salt, to `value`."""
+    inverse = pow(HASH_FACTOR, -1, 1 << 64)
+    value ^= value >> 32
+    for _ in range(2):
+        value = value * inverse & MASK
+        value ^= value >> 32
+    return value
+
+
+def zeros_by_xpress(length):
+    """A plain XPRESS stream of a few bytes that expands to `length` zeros."""
+    match = struct.pack('<HBBHI', 7, 15, 255, 0, length - 1 - 3)
+    return struct.pack('<I', 0x7FFFFFFF) + b'\0' + match
+
+
+class Hostile(support.CliTestCase):
+
+    def read_in_proportion(self, text, name='etl2csv', status=0, memory=MEMORY):
+        """Converts a case text; returns what was said."""
+        trace = self.build_text('hostile', text)
+        self.assertLess(os.path.getsize(trace), 4 << 20)
+        return self.read_trace(trace, name, status, memory)
+
+    def read_trace(self, trace, name='etl2csv', status=0, memory=MEMORY):
+        began = time.monotonic()
+        with open(self.path('said'), 'wb') as said:
+            child = subprocess.Popen(support.program(name) + ['-q', '-f', '-o', self.path('out'), trace],
+                                     stdin=subprocess.DEVNULL, stderr=said)
+            _, code, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(code)
+        seconds = usage.ru_utime + usage.ru_stime
+        message = self.read('said').decode('utf-8', 'replace')
+        self.assertEqual(child.returncode, status, message)
+        if not os.environ.get('ETLHEAP_SANITIZED'):
+            self.assertLess(seconds, SECONDS, 'wall time %.1f s' % (time.monotonic() - began))
+            self.assertLess(usage.ru_maxrss * 1024, memory)
+        return message
+
+    def test_addresses_that_collide(self):
+        lines = [SESSION]
+        for i in range(30000):
+            lines.append('alloc t=+1 heap=0x10000 addr=0x%x size=1' % unhash(i << 32 | 1))
+        for i in range(30000):
+            lines.append('free t=+1 heap=0x10000 addr=0x%x' % unhash(i << 32 | 1))
+        self.read_in_proportion('\n'.join(lines) + '\n')
+
+    def test_handles_that_collide(self):
+        # (process instance, handle) is the key; the process is the same for all.
+        lines = [SESSION] + ['lock t=+1 heap=0x%x' % unhash(i << 32 | 1) for i in range(60000)]
+        self.read_in_proportion('\n'.join(lines) + '\n')
+
+    def test_buffers_that_expand_without_end(self):
+        packed = zeros_by_xpress((64 << 20) - 72).hex()
+        lines = ['session cpus=2048 buffer_size=64K compressed=xpress']
+        for cpu in range(2048):
+            lines.append('buffer cpu=%d compressed=raw offset=%d' % (cpu, 64 << 20))
+            lines += ['bytes hex=%s' % packed, 'end']
+        message = self.read_in_proportion('\n'.join(lines) + '\n', status=3)
+        self.assertIn('claims to expand more than 1024 times', message)
+
+    def test_buffers_that_expand_much(self):
+        packed = zeros_by_xpress((1 << 20) - 72).hex()
+        lines = ['session cpus=2048 buffer_size=64K compressed=xpress']
+        for cpu in range(2000):
+            lines.append('buffer cpu=%d compressed=raw offset=%d' % (cpu, 1 << 20))
+            lines += ['bytes hex=%s' % (packed + '00' * 1100), 'end']
+        message = self.read_in_proportion('\n'.join(lines) + '\n', status=3,
+                                          memory=OPEN_BYTES + MEMORY)
+        self.assertIn('with those of the other processors', message)
+
+    def test_many_sessions(self):
+        self.read_in_proportion('session cpus=1 buffer_size=1K raw0=1\nalloc t=1 addr=1 size=1\n' * 1400)
+
+    def test_too_many_sessions(self):
+        one = self.build_text('one', 'session cpus=1 buffer_size=512\n')
+        with open(one, 'rb') as f:
+            data = f.read()
+        header = data[:struct.unpack_from('<I', data)[0]]
+        with open(self.path('many.etl'), 'wb') as f:
+            f.write(header * 5000)
+        self.read_trace(self.path('many.etl'), status=1)
+
+    def test_smallest_buffers(self):
+        """An empty buffer of 72 bytes is the smallest step."""
+        data = self.read_case(SESSION)
+        empty = bytearray(72)
+        struct.pack_into('<I', empty, 0, 72)
+        struct.pack_into('<I', empty, 0x30, 72)
+        with open(self.path('many.etl'), 'wb') as f:
+            f.write(data + bytes(empty) * 40000)
+        self.read_trace(self.path('many.etl'))
+
+    def test_no_buffer_anywhere(self):
+        data = self.read_case('session cpus=1 log_buffer_size=72\n')
+        with open(self.path('noise.etl'), 'wb') as f:
+            f.write(data + b'\x41\x00\xff' * 1000000)
+        self.read_trace(self.path('noise.etl'), status=3)
+
+    def read_case(self, text):
+        with open(self.build_text('base', text), 'rb') as f:
+            return f.read()
+
+    def test_runs_of_zeros(self):
+        data = self.read_case('session cpus=1 log_buffer_size=72\n')
+        with open(self.path('zeros.etl'), 'wb') as f:
+            f.write(data + (bytes(100000) + b'\x41') * 30)
+        self.read_trace(self.path('zeros.etl'), status=3)
+
+    def test_events_of_one_moment(self):
+        lines = [SESSION]
+        lines += ['alloc t=5ms pid=4 tid=8 heap=0x10000 addr=0x%x size=1' % i for i in range(1, 20000)]
+        lines += ['stack for=36000050000 pid=4 tid=8 frames=0x7ff000001000,0x%x' % i
+                  for i in range(1, 20000)]
+        for name in ('etl2csv', 'etl2chrome', 'etl2perfetto'):
+            self.read_in_proportion('\n'.join(lines) + '\n', name)
+
+    def test_volumes_and_images(self):
+        lines = [SESSION]
+        lines += ['volume nt=\\\\V%d dos=%d:' % (i, i) for i in range(15000)]
+        lines += ['image load t=+1 base=0x%x size=1 name=\\\\W\\\\%d' % (i << 12, i)
+                  for i in range(1, 10000)]
+        lines += ['alloc addr=1 size=1', 'stack frames=0x1000']
+        self.read_in_proportion('\n'.join(lines) + '\n')
+
+    def test_images_on_top_of_each_other(self):
+        lines = [SESSION]
+        lines += ['image load t=+1 base=0x%x size=0x7fffffff0000 name=a%d' % (i << 12, i)
+                  for i in range(1, 10000)]
+        for i in range(5000):
+            lines += ['alloc t=+1 addr=%d size=1' % i, 'stack frames=0x%x,0x%x' % (i << 13, i << 14)]
+        self.read_in_proportion('\n'.join(lines) + '\n')
+
+    def test_stack_keys_defined_often_and_asked_too_late(self):
+        lines = [SESSION]
+        lines += ['stack_key_rundown t=+1 key=7 frames=0x1000' for _ in range(20000)]
+        for i in range(10000):
+            lines += ['alloc t=+10 addr=%d size=1' % i, 'stack_user key=7']
+        self.read_in_proportion('\n'.join(lines) + '\n')
+
+    def test_processes_that_end_again_and_again(self):
+        lines = [SESSION]
+        for i in range(1000):
+            lines.append('alloc t=+1 pid=8 heap=0x%x addr=1 size=1' % (i << 16))
+        for i in range(8000):
+            lines.append('process end t=+1 pid=8')
+        for name in ('etl2csv', 'etl2chrome', 'etl2perfetto'):
+            self.read_in_proportion('\n'.join(lines) + '\n', name)
+
+    def test_a_process_in_every_record(self):
+        lines = [SESSION] + ['alloc t=+1 pid=%d tid=%d addr=1 size=1' % (i, i) for i in range(40000)]
+        for name in ('etl2csv', 'etl2chrome', 'etl2perfetto'):
+            self.read_in_proportion('\n'.join(lines) + '\n', name)
+
+    def test_a_stack_in_every_record(self):
+        lines = [SESSION]
+        for i in range(1500):
+            frames = ','.join('0x%x' % (0x7ff000000000 + i * 1000 + k) for k in range(180))
+            lines += ['alloc t=+1 pid=4 tid=8 addr=%d size=1' % i, 'stack frames=' + frames]
+        for name in ('etl2csv', 'etl2chrome', 'etl2perfetto'):
+            self.read_in_proportion('\n'.join(lines) + '\n', name)
+
+    def test_one_heap_destroyed_again_and_again(self):
+        lines = [SESSION] + ['alloc t=+1 heap=0x10000 addr=%d size=1' % i for i in range(1, 20000)]
+        for i in range(10000):
+            lines += ['alloc t=+1 heap=0x10000 addr=1 size=1', 'destroy t=+1 heap=0x10000']
+        self.read_in_proportion('\n'.join(lines) + '\n')
+
+
+if __name__ == '__main__':
+    support.main()
