@@ -134,24 +134,6 @@ static int spooled(void *context, uint64_t bytes)
     return o->progress ? o->progress(o->context, bytes, 0) : 0;
 }
 
-/* Moves a stream to its next record or buffer end and (back) into the queue. */
-static int advance(struct eh_reader *r, uint32_t i, bool queued, struct eh_error *e)
-{
-    struct etl_stream *s = &r->trace.streams[i];
-    enum etl_step step = etl_stream_next(&r->trace, s, e);
-    if (step == ETL_ERROR)
-        return -1;
-    if (step == ETL_END) {
-        if (queued)
-            merge_pop(&r->merge);
-    } else if (queued) {
-        merge_move(&r->merge, s->key);
-    } else {
-        merge_push(&r->merge, (struct merge_entry){s->key, i});
-    }
-    return 0;
-}
-
 /* What the owners know may have changed: what was found before is found anew. */
 static void renew_stamp(struct eh_reader *r)
 {
@@ -174,9 +156,15 @@ static int start_second_pass(struct eh_reader *r, struct eh_error *e)
     etl_trace_rewind(&r->trace, false);
     if (merge_init(&r->merge, r->trace.stream_count) < 0)
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
-    for (uint32_t i = 0; i < r->trace.stream_count; i++)
-        if (advance(r, i, false, e) < 0)
+    for (uint32_t i = 0; i < r->trace.stream_count; i++) {
+        struct etl_stream *s = &r->trace.streams[i];
+        enum etl_step step = etl_stream_next(&r->trace, s, e);
+        if (step == ETL_ERROR)
             return -1;
+        if (step != ETL_END)
+            merge_enter(&r->merge, i, s->key);
+    }
+    merge_build(&r->merge);
     return 0;
 }
 
@@ -633,30 +621,29 @@ static inline int take_current(struct eh_reader *r, struct etl_stream *s, struct
     return taken;
 }
 
-/* Takes records from the stream that is first, as long as it stays first and there is room. */
-static int take_run(struct eh_reader *r, struct eh_error *e)
+/* Takes records in merged order as long as there is room in the batch: 1, 0 when the streams have
+ * ended, -1 on error. */
+static int take_records(struct eh_reader *r, struct eh_error *e)
 {
-    uint32_t i = r->merge.entries[0].stream;
-    struct etl_stream *s = &r->trace.streams[i];
-    struct merge_entry limit = merge_second(&r->merge);
     while (has_room(r)) {
         int room = r->join ? make_room(r, e) : 1;
         if (room <= 0)
-            return room;
+            return room < 0 ? -1 : 1;
+        uint32_t i = merge_next(&r->merge);
+        if (i & MERGE_ENDED)
+            return 0;
+        struct etl_stream *s = &r->trace.streams[i];
         if (s->current && take_current(r, s, e) < 0)
             return -1;
         enum etl_step step = etl_stream_next(&r->trace, s, e);
         if (step == ETL_ERROR)
             return -1;
-        if (step == ETL_END) {
-            merge_pop(&r->merge);
-            return 0;
-        }
-        if (!merge_before((struct merge_entry){s->key, i}, limit))
-            break;
+        if (step == ETL_END)
+            merge_end(&r->merge);
+        else
+            merge_move(&r->merge, s->key);
     }
-    merge_move(&r->merge, s->key);
-    return 0;
+    return 1;
 }
 
 static void end_trace(struct eh_reader *r)
@@ -684,16 +671,18 @@ static int fill_batch(struct eh_reader *r, struct eh_error *e)
     while (r->count + TRACK_ROWS <= EH_BATCH_ROWS) {
         if (r->track.sweep.active) {
             r->count += track_sweep(&r->track, r->rows + r->count, EH_BATCH_ROWS - r->count);
-        } else if (!r->merge.count) {
-            int drained = r->join ? drain(r, 0, e) : 1;
-            if (drained < 0)
-                return -1;
-            if (drained && !r->track.sweep.active) {
-                end_trace(r);
-                return 0;
-            }
-        } else if (take_run(r, e) < 0) {
+            continue;
+        }
+        int more = take_records(r, e);
+        if (more == 0 && r->join) {
+            int drained = drain(r, 0, e);
+            more = drained < 0 ? -1 : !drained;
+        }
+        if (more < 0)
             return -1;
+        if (!more && !r->track.sweep.active) {
+            end_trace(r);
+            return 0;
         }
     }
     return 0;

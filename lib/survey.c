@@ -71,17 +71,20 @@ static struct tally *tally_slot(struct pass *p, uint32_t pid)
     return &p->tallies[(pid >> 2) % TALLY_SLOTS];
 }
 
+static int take_slot(struct pass *p, struct tally *t, uint32_t boot, uint32_t pid)
+{
+    if (flush_tally(p, t) < 0)
+        return -1;
+    *t = (struct tally){.boot = boot, .pid = pid, .used = true};
+    return 0;
+}
+
 /* The tally of a pid, emptied of another's. */
-static int find_tally(struct pass *p, uint32_t boot, uint32_t pid, struct tally **ret_tally)
+static inline int find_tally(struct pass *p, uint32_t boot, uint32_t pid, struct tally **ret_tally)
 {
     struct tally *t = tally_slot(p, pid);
-    if (!t->used || t->pid != pid || t->boot != boot) {
-        if (flush_tally(p, t) < 0)
-            return -1;
-        *t = (struct tally){.boot = boot, .pid = pid, .used = true};
-    }
     *ret_tally = t;
-    return 0;
+    return t->used && t->pid == pid && t->boot == boot ? 0 : take_slot(p, t, boot, pid);
 }
 
 static int count_heap(struct pass *p, const struct etl_stream *s, struct extremes *x,
@@ -324,38 +327,45 @@ static int report_progress(const struct pass *p)
     return 0;
 }
 
-/* Advances stream `i` and puts it (back) into the queue unless it has ended. */
-static int advance(struct pass *p, uint32_t i, bool queued)
+/* Moves stream `i` on. 1, 0 when it has ended, -1 on error. */
+static int advance(struct pass *p, uint32_t i)
 {
-    struct etl_stream *s = &p->survey->trace->streams[i];
-    enum etl_step step = next_context(p, s, &p->extremes[i]);
+    enum etl_step step = next_context(p, &p->survey->trace->streams[i], &p->extremes[i]);
     if (step == ETL_ERROR || (step == ETL_BUFFER && report_progress(p) < 0))
         return -1;
-    if (step == ETL_END) {
-        if (queued)
-            merge_pop(&p->merge);
-        return 0;
+    return step != ETL_END;
+}
+
+static int start(struct pass *p)
+{
+    struct etl_trace *t = p->survey->trace;
+    etl_trace_rewind(t, true);
+    for (uint32_t i = 0; i < t->stream_count; i++) {
+        int more = advance(p, i);
+        if (more < 0)
+            return -1;
+        if (more)
+            merge_enter(&p->merge, i, t->streams[i].key);
     }
-    if (queued)
-        merge_move(&p->merge, s->key);
-    else
-        merge_push(&p->merge, (struct merge_entry){s->key, i});
+    merge_build(&p->merge);
     return 0;
 }
 
 static int run(struct pass *p)
 {
     struct etl_trace *t = p->survey->trace;
-    etl_trace_rewind(t, true);
-    for (uint32_t i = 0; i < t->stream_count; i++)
-        if (advance(p, i, false) < 0)
-            return -1;
-    while (p->merge.count) {
-        uint32_t i = p->merge.entries[0].stream;
+    if (start(p) < 0)
+        return -1;
+    for (uint32_t i; !((i = merge_next(&p->merge)) & MERGE_ENDED);) {
         if (t->streams[i].current && take_context(p, &t->streams[i]) < 0)
             return -1;
-        if (advance(p, i, true) < 0)
+        int more = advance(p, i);
+        if (more < 0)
             return -1;
+        if (more)
+            merge_move(&p->merge, t->streams[i].key);
+        else
+            merge_end(&p->merge);
     }
     if (flush_tallies(p) < 0)
         return -1;

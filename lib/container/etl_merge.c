@@ -4,49 +4,40 @@
 
 int merge_init(struct merge *m, size_t streams)
 {
-    m->count = 0;
-    m->entries = calloc(streams ? streams : 1, sizeof *m->entries);
-    return m->entries ? 0 : -1;
+    *m = (struct merge){.leaves = 1};
+    while (m->leaves < streams)
+        m->leaves *= 2;
+    m->nodes = calloc(2 * (size_t)m->leaves, sizeof *m->nodes);
+    if (!m->nodes)
+        return -1;
+    for (uint32_t i = 0; i < m->leaves; i++)
+        m->nodes[m->leaves + i] = (struct merge_entry){INT64_MAX, i | MERGE_ENDED};
+    return 0;
 }
 
 void merge_finish(struct merge *m)
 {
-    free(m->entries);
+    free(m->nodes);
     *m = (struct merge){0};
 }
 
-static void sift_down(struct merge *m)
+void merge_enter(struct merge *m, uint32_t stream, int64_t key)
 {
-    struct merge_entry *h = m->entries, moving = h[0];
-    size_t at = 0;
-    for (size_t child = 1; child < m->count; child = 2 * at + 1) {
-        if (child + 1 < m->count && merge_before(h[child + 1], h[child]))
-            child++;
-        if (!merge_before(h[child], moving))
-            break;
-        h[at] = h[child];
-        at = child;
-    }
-    h[at] = moving;
+    m->nodes[m->leaves + stream] = (struct merge_entry){key, stream};
 }
 
-void merge_push(struct merge *m, struct merge_entry entry)
+/* The winner below `node`, leaving the losers in the nodes on the way. */
+static struct merge_entry play(struct merge *m, uint32_t node)
 {
-    struct merge_entry *h = m->entries;
-    size_t at = m->count++;
-    for (; at && merge_before(entry, h[(at - 1) / 2]); at = (at - 1) / 2)
-        h[at] = h[(at - 1) / 2];
-    h[at] = entry;
+    if (node >= m->leaves)
+        return m->nodes[node];
+    struct merge_entry a = play(m, 2 * node), b = play(m, 2 * node + 1);
+    bool a_wins = merge_before(a, b);
+    m->nodes[node] = a_wins ? b : a;
+    return a_wins ? a : b;
 }
 
-void merge_move(struct merge *m, int64_t key)
+void merge_build(struct merge *m)
 {
-    m->entries[0].key = key;
-    sift_down(m);
-}
-
-void merge_pop(struct merge *m)
-{
-    m->entries[0] = m->entries[--m->count];
-    sift_down(m);
+    m->nodes[0] = play(m, 1);
 }

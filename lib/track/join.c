@@ -197,14 +197,18 @@ static int draft_for(struct join *j, const struct pending *p, uint32_t process,
     bool cached = p->origin.process_id != REC_NO_ID && length <= SEEN_BYTES;
     if (!cached)
         return resolve(j, p, process, frames, ret_draft);
-    struct seen *s = &j->seen[hash_frames(frames, process) % CACHE_SLOTS];
-    if (s->length == length && s->process == process && s->image_epoch == p->image_epoch &&
-        memcmp(s->bytes, frames->bytes, length) == 0) {
-        *ret_draft = s->draft;
-        return 0;
+    size_t slot = hash_frames(frames, process) % CACHE_SLOTS;
+    for (int way = 0; way < 2; way++) {
+        const struct seen *s = &j->seen[slot ^ way];
+        if (s->length == length && s->process == process && s->image_epoch == p->image_epoch &&
+            memcmp(s->bytes, frames->bytes, length) == 0) {
+            *ret_draft = s->draft;
+            return 0;
+        }
     }
     if (resolve(j, p, process, frames, ret_draft) < 0)
         return -1;
+    struct seen *s = &j->seen[j->seen[slot].length ? slot ^ 1 : slot];
     s->process = process;
     s->image_epoch = p->image_epoch;
     s->draft = *ret_draft;
@@ -350,11 +354,34 @@ static int give_part(struct join *j, const struct search *s, struct eh_error *e)
     return 1;
 }
 
+/* Nearly always the event is the oldest that waits with its time and thread, and lies in the
+ * record's own stream: then no search is needed. NULL otherwise. */
+static struct pending *first_event(const struct join *j, const struct stack_record *s,
+                                   const struct join_origin *o, uint32_t parts)
+{
+    uint32_t at = bucket_of(j, s->event_raw, s->tid)->first;
+    if (!at)
+        return NULL;
+    struct pending *p = &j->ring[at - 1];
+    bool is_its = p->row.raw_time == s->event_raw && p->row.thread_id == s->tid &&
+                  p->origin.process_id == s->pid && p->origin.boot == o->boot &&
+                  p->origin.stream == o->stream && !(p->parts & parts) && s->pid != REC_NO_ID;
+    return is_its ? p : NULL;
+}
+
 int join_stack(struct join *j, const struct stack_record *s, const struct raw_frames *frames,
                const struct join_origin *o, struct eh_error *e)
 {
+    uint32_t parts = parts_of(frames), draft;
+    struct pending *first = first_event(j, s, o, parts);
+    if (first && parts) {
+        if (draft_for(j, first, first->row.process, frames, &draft) < 0)
+            return out_of_memory(e);
+        set_part(first, parts, draft);
+        return 1;
+    }
     struct search search = {
-        .stack = s, .frames = frames, .origin = o, .parts = parts_of(frames), .tid = s->tid};
+        .stack = s, .frames = frames, .origin = o, .parts = parts, .tid = s->tid};
     if (!search.parts)
         return 0;
     if (find_event(j, &search, e) < 0)
