@@ -2,7 +2,7 @@
 # installed. On Debian and its kin missing packages are installed by name; elsewhere it says what
 # is missing.
 
-BUILD_PACKAGES="gcc meson ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libzstd-dev"
+BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libzstd-dev"
 TEST_PACKAGES="protobuf-compiler check python3 zstd sqlite3 mandoc"
 
 say() {
