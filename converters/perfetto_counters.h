@@ -7,6 +7,7 @@
 
 #include "curve.h"
 #include "model/event.h"
+#include "perfetto_packet.h"
 #include "perfetto_trace.h"
 
 /* An exact counter holds one point: a change in the same nanosecond may still replace it. */
@@ -18,6 +19,8 @@ struct exact_point {
 
 struct heap_counters {
     struct sequence sequence;
+    struct counter pairs;       /* packets of the sequence, with both values */
+    struct counter singles;     /* and with bytes alone */
     struct exact_point exact;   /* with bucket length CURVE_EXACT */
     struct curve bytes, blocks; /* with any other */
     uint64_t blocks_track;
@@ -25,6 +28,7 @@ struct heap_counters {
 
 struct process_counter {
     struct sequence sequence;
+    struct counter singles;
     struct exact_point exact;
     struct curve bytes;
 };
@@ -34,11 +38,47 @@ void heap_counters_open(struct heap_counters *c, struct trace *t, uint64_t paren
 void process_counter_open(struct process_counter *c, struct trace *t, uint64_t parent,
                           int32_t rank);
 
-/* Takes the row's live figures as a point, with curve_add()'s bucket length, always the same. */
-void heap_counters_add(struct heap_counters *c, struct trace *t, int64_t bucket_ns,
-                       const struct eh_event *row);
-void process_counter_add(struct process_counter *c, struct trace *t, int64_t bucket_ns,
-                         const struct eh_event *row);
+/* What is held, written at `at`, where PACKET_COUNTER_BYTES are reserved. */
+static inline char *put_held_pair(char *at, struct heap_counters *c)
+{
+    uint64_t step = sequence_step(&c->sequence, c->exact.time_ns);
+    return put_counter_pair(at, &c->pairs, step, c->exact.bytes, c->exact.blocks);
+}
+
+static inline char *put_held_total(char *at, struct process_counter *c)
+{
+    uint64_t step = sequence_step(&c->sequence, c->exact.time_ns);
+    return put_counter(at, &c->singles, step, c->exact.bytes);
+}
+
+/* Takes the row's live figures as points of its heap and its process: all of them, where
+ * counters_add_thinned() is never used. The point held so far is written if it was an
+ * earlier one, the heap's before the process's, in space reserved once for both. */
+static inline void counters_add(struct heap_counters *heap, struct process_counter *process,
+                                struct trace *t, const struct eh_event *row)
+{
+    struct exact_point *h = &heap->exact, *p = &process->exact;
+    char *at = out_reserve(t->out, 2 * PACKET_COUNTER_BYTES);
+    if (row->time_ns > h->time_ns) {
+        if (h->held)
+            at = put_held_pair(at, heap);
+        h->time_ns = row->time_ns;
+    }
+    if (row->time_ns > p->time_ns) {
+        if (p->held)
+            at = put_held_total(at, process);
+        p->time_ns = row->time_ns;
+    }
+    out_commit(t->out, at);
+    h->held = p->held = true;
+    h->bytes = row->heap_live_bytes;
+    h->blocks = row->heap_live_blocks;
+    p->bytes = row->process_live_bytes;
+}
+
+/* The same for counters of which only the points remain that curve_add() leaves. */
+void counters_add_thinned(struct heap_counters *heap, struct process_counter *process,
+                          struct trace *t, int64_t bucket_ns, const struct eh_event *row);
 
 /* Writes what the curves still hold. */
 void heap_counters_flush(struct heap_counters *c, struct trace *t);

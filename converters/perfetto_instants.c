@@ -163,7 +163,7 @@ void instants_write(struct instants *i, struct sequence *s, uint64_t track,
     }
     if (row->stack)
         it.callstack = callstack_iid(i, s->id, row->stack);
-    it.delta = sequence_step(s, i->trace, row->time_ns);
+    it.delta = sequence_step(s, row->time_ns);
     char *at = out_reserve(i->trace->out, PACKET_INSTANT_BYTES);
     out_commit(i->trace->out, put_instant(at, &it));
 }

@@ -45,27 +45,56 @@ static char *put_packet_start(char *at, uint32_t sequence, uint64_t delta)
     return put_field(at, PACKET_SEQUENCE, sequence);
 }
 
-char *put_counter(char *at, uint32_t sequence, uint64_t delta, uint64_t value)
+void counter_init(struct counter *c, uint32_t sequence)
 {
-    char *packet = skip_length(at, TRACE_PACKET);
-    char *event = skip_length(put_packet_start(packet, sequence, delta), PACKET_TRACK_EVENT);
-    at = put_field(event, EVENT_TYPE, TYPE_COUNTER);
-    at = put_field(at, EVENT_VALUE, signed_value(value));
-    set_length(event, at);
-    set_length(packet, at);
-    return at;
+    *c = (struct counter){.sequence = sequence};
 }
 
-char *put_counter_pair(char *at, uint32_t sequence, uint64_t delta, uint64_t value, uint64_t extra)
+/* The numbers that are written like this one but for their two lowest bytes. */
+static void set_range(struct counter_value *v, uint64_t value)
 {
-    char *packet = skip_length(at, TRACE_PACKET);
-    char *event = skip_length(put_packet_start(packet, sequence, delta), PACKET_TRACK_EVENT);
-    at = put_field(event, EVENT_TYPE, TYPE_COUNTER);
-    at = put_field(at, EVENT_EXTRA_VALUES, signed_value(extra));
-    at = put_field(at, EVENT_VALUE, signed_value(value));
-    set_length(event, at);
-    set_length(packet, at);
-    return at;
+    const uint64_t one_byte = 1u << 7, two_bytes = 1u << 14;
+    bool more = value >= two_bytes;
+    v->least = more ? value & ~(two_bytes - 1) : one_byte;
+    v->span = value < one_byte || value > INT64_MAX ? 0 : more ? two_bytes : two_bytes - one_byte;
+    v->more = more ? 0x8080 : 0x0080;
+}
+
+static char *put_counter_value(char *at, const struct counter *c, struct counter_value *v,
+                               uint32_t field, uint64_t value)
+{
+    at = put_varint(at, PB_VARINT(field));
+    v->place = (uint16_t)(at - c->point);
+    set_range(v, value);
+    return put_varint(at, signed_value(value));
+}
+
+static char *begin_point(struct counter *c)
+{
+    char *event = skip_length(put_field(c->point, PACKET_SEQUENCE, c->sequence),
+                              PACKET_TRACK_EVENT);
+    c->event = (uint32_t)(event - c->point);
+    return put_field(event, EVENT_TYPE, TYPE_COUNTER);
+}
+
+static char *put_new_point(char *at, struct counter *c, uint64_t delta, const char *end)
+{
+    c->length = (uint64_t)(end - c->point);
+    set_length(c->point + c->event, end);
+    return put_point(at, put_point_start(at, delta), c);
+}
+
+char *put_new_counter(char *at, struct counter *c, uint64_t delta, uint64_t value)
+{
+    char *end = put_counter_value(begin_point(c), c, &c->value, EVENT_VALUE, value);
+    return put_new_point(at, c, delta, end);
+}
+
+char *put_new_pair(char *at, struct counter *c, uint64_t delta, uint64_t value, uint64_t extra)
+{
+    char *end = put_counter_value(begin_point(c), c, &c->extra, EVENT_EXTRA_VALUES, extra);
+    end = put_counter_value(end, c, &c->value, EVENT_VALUE, value);
+    return put_new_point(at, c, delta, end);
 }
 
 char *put_counter_on(char *at, uint32_t sequence, uint64_t delta, uint64_t track, uint64_t value)

@@ -289,7 +289,7 @@ static void seal(struct profiles *p, struct profile *f)
 /* --- Rows -------------------------------------------------------------------------------- */
 
 /* No row of this moment will follow. */
-static void close_moment(struct profiles *p, struct profile *f)
+static void judge_moment(struct profiles *p, struct profile *f)
 {
     if (f->live > f->peak_live) {
         if (f->peak == PEAK_WAITING)
@@ -303,7 +303,13 @@ static void close_moment(struct profiles *p, struct profile *f)
         seal(p, f);
 }
 
-static void count_record(struct profiles *p, struct profile *f)
+static inline void close_moment(struct profiles *p, struct profile *f)
+{
+    if (f->live > f->peak_live || f->due)
+        judge_moment(p, f);
+}
+
+static inline void count_record(struct profiles *p, struct profile *f)
 {
     f->records++;
     while (f->next_dump <= f->records) {
@@ -435,16 +441,17 @@ static uint32_t look_up_site(struct profiles *p, uint32_t profile, uint64_t key,
 }
 
 /* As look_up_site(), through a table of recent ones: few sites do most of the allocating. */
-static inline uint32_t site_of_row(struct profiles *p, uint32_t profile, uint64_t key,
+static inline uint32_t site_of_row(struct profiles *p, const struct profile *f, uint64_t key,
                                    uint32_t heap)
 {
-    uint32_t *recent = &p->recent[(key ^ key >> 7 ^ (uint64_t)heap * 61) % PROFILE_RECENT];
+    uint64_t hash = (key ^ (uint64_t)heap << 32) * UINT64_C(0x9E3779B97F4A7C15);
+    uint32_t *recent = &p->recent[hash >> (64 - PROFILE_RECENT_BITS)];
     if (*recent) {
         const struct profile_site *site = &p->sites[*recent - 1];
         if (site->key == key && site->heap == heap)
             return *recent - 1;
     }
-    uint32_t number = look_up_site(p, profile, key, heap);
+    uint32_t number = look_up_site(p, (uint32_t)(f - p->all), key, heap);
     *recent = number + 1;
     return number;
 }
@@ -463,15 +470,10 @@ static inline void save_peak(const struct profile *f, struct profile_stream *s,
     }
 }
 
-/* The site of the row's block when it had `size` bytes, about to change; NULL without memory. */
-static struct profile_site *touch_site(struct profiles *p, uint32_t profile,
-                                       const struct eh_event *row, uint64_t size)
+/* The first change of a site since the last dump, or since the peak. */
+static struct profile_site *touch_first(struct profiles *p, const struct profile *f,
+                                        struct profile_site *site)
 {
-    const struct profile *f = &p->all[profile];
-    uint32_t number = site_of_row(p, profile, site_key(f, row, size), row->heap_index);
-    if (number == UINT32_MAX)
-        return NULL;
-    struct profile_site *site = &p->sites[number];
     struct profile_stream *s = &p->streams[site->stream];
     save_peak(f, s, site);
     if (site->changed)
@@ -480,40 +482,54 @@ static struct profile_site *touch_site(struct profiles *p, uint32_t profile,
         p->trace->out_of_memory = true;
         return NULL;
     }
-    s->changed[s->changed_count++] = number;
+    s->changed[s->changed_count++] = (uint32_t)(site - p->sites);
     site->changed = true;
     return site;
 }
 
-static void add_block(struct profiles *p, uint32_t profile, const struct eh_event *row)
+/* The site of the row's block when it had `size` bytes, about to change; NULL without memory.
+ * Inlined by force: a call costs a quarter of a row. */
+__attribute__((always_inline)) static inline struct profile_site *
+touch_site(struct profiles *p, const struct profile *f, const struct eh_event *row, uint64_t size)
 {
-    struct profile_site *site = touch_site(p, profile, row, row->size);
-    if (!site)
-        return;
-    site->now.allocated += row->size;
+    uint32_t number = site_of_row(p, f, site_key(f, row, size), row->heap_index);
+    if (number == UINT32_MAX)
+        return NULL;
+    struct profile_site *site = &p->sites[number];
+    return site->changed && site->saved_epoch == f->epoch ? site : touch_first(p, f, site);
+}
+
+static inline void add_block(struct profile_site *site, uint64_t size)
+{
+    site->now.allocated += size;
     site->now.allocs++;
 }
 
-static void remove_block(struct profiles *p, uint32_t profile, const struct eh_event *row,
-                         uint64_t size)
+static inline void remove_block(struct profile_site *site, uint64_t size)
 {
-    struct profile_site *site = touch_site(p, profile, row, size);
-    if (!site)
-        return;
     site->now.freed += size;
     site->now.frees++;
 }
 
-/* On its site a block grows or shrinks; where the size class is part of the site, it moves. */
-static void resize_block(struct profiles *p, uint32_t profile, const struct eh_event *row)
+/* Between sites that are told apart by size class. */
+static void move_block(struct profiles *p, const struct profile *f, const struct eh_event *row)
 {
-    const struct profile *f = &p->all[profile];
+    struct profile_site *site = touch_site(p, f, row, row->previous_size);
+    if (site)
+        remove_block(site, row->previous_size);
+    site = touch_site(p, f, row, row->size);
+    if (site)
+        add_block(site, row->size);
+}
+
+/* On its site a block grows or shrinks; where the size class is part of the site, it moves. */
+static void resize_block(struct profiles *p, const struct profile *f, const struct eh_event *row)
+{
     if (site_key(f, row, row->previous_size) != site_key(f, row, row->size)) {
-        remove_block(p, profile, row, row->previous_size);
-        add_block(p, profile, row);
+        move_block(p, f, row);
         return;
     }
-    struct profile_site *site = touch_site(p, profile, row, row->size);
+    struct profile_site *site = touch_site(p, f, row, row->size);
     if (!site)
         return;
     if (row->size > row->previous_size)
@@ -522,12 +538,28 @@ static void resize_block(struct profiles *p, uint32_t profile, const struct eh_e
         site->now.freed += row->previous_size - row->size;
 }
 
-static void move_to(struct profiles *p, struct profile *f, int64_t ns)
+static inline void count_block(struct profiles *p, struct profile *f, const struct eh_event *row)
 {
-    ns = trace_clamp(p->trace, ns);
+    struct profile_site *site = touch_site(p, f, row, row->size);
+    if (row->flags & EH_ADDED) {
+        f->live += row->size;
+        if (site)
+            add_block(site, row->size);
+    } else {
+        f->live -= row->size;
+        if (site)
+            remove_block(site, row->size);
+    }
+}
+
+/* Times before the trace's first are taken as that, and so never lie ahead. */
+static inline void move_to(struct profiles *p, struct profile *f, int64_t ns)
+{
+    if (ns > TRACE_LATEST_NS)
+        ns = TRACE_LATEST_NS;
     if (!f->started) {
         f->started = true;
-        f->first_ns = f->now_ns = ns;
+        f->first_ns = f->now_ns = trace_clamp(p->trace, ns);
     } else if (ns > f->now_ns) {
         close_moment(p, f);
         f->now_ns = ns;
@@ -543,15 +575,11 @@ void profile_row(struct profiles *p, uint32_t profile, const struct eh_event *ro
     move_to(p, f, row->time_ns);
     if (row->kind < EH_HEAP_KINDS)
         count_record(p, f);
-    if (row->flags & EH_ADDED) {
-        f->live += row->size;
-        add_block(p, profile, row);
-    } else if (row->flags & EH_REMOVED) {
-        f->live -= row->size;
-        remove_block(p, profile, row, row->size);
+    if (row->flags & (EH_ADDED | EH_REMOVED)) {
+        count_block(p, f, row);
     } else if (row->flags & EH_RESIZED) {
         f->live += row->size - row->previous_size;
-        resize_block(p, profile, row);
+        resize_block(p, f, row);
     }
 }
 

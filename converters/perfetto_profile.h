@@ -19,7 +19,8 @@ struct profile_site;
 struct profile_stream;
 struct profile;
 
-#define PROFILE_RECENT 1024
+#define PROFILE_RECENT_BITS 10
+#define PROFILE_RECENT      (1 << PROFILE_RECENT_BITS)
 
 /* Zeroed, but for the pointers and options. */
 struct profiles {

@@ -47,10 +47,10 @@ static inline uint64_t trace_new_uuid(struct trace *t)
 }
 
 /* `ns` moved into the range that can be written. */
+#define TRACE_LATEST_NS (INT64_MAX / 2)
 static inline int64_t trace_clamp(const struct trace *t, int64_t ns)
 {
-    const int64_t latest = INT64_MAX / 2;
-    return ns < t->first_ns ? t->first_ns : ns > latest ? latest : ns;
+    return ns < t->first_ns ? t->first_ns : ns > TRACE_LATEST_NS ? TRACE_LATEST_NS : ns;
 }
 
 /* BOOTTIME of a clamped time. */
@@ -66,10 +66,12 @@ void sequence_open(struct sequence *s, struct trace *t, uint64_t track, uint64_t
 /* Opens a sequence in BOOTTIME without defaults. */
 void sequence_open_plain(struct sequence *s, struct trace *t);
 
-/* The time of the sequence's next packet as its clock wants it; a step back is none. */
-static inline uint64_t sequence_step(struct sequence *s, const struct trace *t, int64_t ns)
+/* The time of the sequence's next packet as its clock wants it; a step back is none, and so is
+ * one to before the trace. */
+static inline uint64_t sequence_step(struct sequence *s, int64_t ns)
 {
-    ns = trace_clamp(t, ns);
+    if (ns > TRACE_LATEST_NS)
+        ns = TRACE_LATEST_NS;
     if (ns <= s->last_ns)
         return 0;
     uint64_t step = (uint64_t)(ns - s->last_ns);

@@ -28,6 +28,7 @@ struct heap {
     uint64_t track; /* uuid, 0 until the heap's first row */
     struct heap_counters counters;
     uint32_t next; /* heap index of another heap of the process, 0 for none */
+    uint32_t process; /* its place among the processes, once there is a track */
     bool slice_open;
 };
 
@@ -38,9 +39,8 @@ struct process {
     struct sequence instants; /* id 0 until there is one */
     uint32_t heaps;           /* heap index of the latest, 0 for none */
     int32_t heap_count, thread_count;
-    uint32_t profile; /* or NO_PROFILE */
+    uint32_t profile; /* or NO_PROFILE; also after the instance's end */
     int64_t first_ns, last_dump_ns;
-    bool closed;
 };
 
 struct perfetto {
@@ -78,9 +78,9 @@ static void close_process(struct perfetto *w, struct process *p, int64_t ns, int
         h->slice_open = false;
     }
     process_counter_flush(&p->total, &w->trace);
-    if (p->profile != NO_PROFILE && !p->closed)
+    if (p->profile != NO_PROFILE)
         p->last_dump_ns = profile_close(&w->profiles, p->profile, limit_ns);
-    p->closed = true;
+    p->profile = NO_PROFILE;
 }
 
 /* When an instance takes its pid over: at its start or first event, and after everything that
@@ -140,24 +140,18 @@ static int reserve_process_of(struct perfetto *w, uint32_t process)
     return 0;
 }
 
-/* Adds and describes the row's process. NULL when memory ran out. */
-static struct process *add_process(struct perfetto *w, const struct eh_event *row)
+/* Adds and describes the row's process. 0, or -1 when memory ran out. */
+static int add_process(struct perfetto *w, const struct eh_event *row)
 {
     if (reserve_process_of(w, row->process) < 0 ||
         ARRAY_RESERVE(w->processes, w->process_room, w->process_count + 1) < 0)
-        return NULL;
+        return -1;
     w->processes[w->process_count++] = (struct process){
         .profile = NO_PROFILE, .first_ns = row->time_ns, .last_dump_ns = INT64_MIN};
     uint32_t number = (uint32_t)w->process_count;
     w->process_of[row->process] = number;
     describe_process(w, number - 1, row);
-    return &w->processes[number - 1];
-}
-
-static inline struct process *process_at(struct perfetto *w, const struct eh_event *row)
-{
-    uint32_t number = number_of(w, row->process);
-    return number ? &w->processes[number - 1] : add_process(w, row);
+    return 0;
 }
 
 /* --- Heaps ------------------------------------------------------------------------------- */
@@ -179,14 +173,16 @@ static void put_description(char *text, int64_t ns)
     *at = 0;
 }
 
-static void describe_heap(struct perfetto *w, struct process *p, const struct eh_event *row)
+static void describe_heap(struct perfetto *w, uint32_t process, const struct eh_event *row)
 {
+    struct process *p = &w->processes[process];
     struct heap *h = &w->heaps[row->heap_index];
     char name[HEAP_NAME_BYTES], description[128];
     put_heap_name(name, row->heap);
     put_description(description, row->time_ns);
     h->track = track_plain(&w->trace, p->heaps_track, name, description, ++p->heap_count);
     heap_counters_open(&h->counters, &w->trace, h->track);
+    h->process = process;
     h->next = p->heaps;
     p->heaps = row->heap_index;
 }
@@ -217,21 +213,36 @@ static void draw_slice(struct perfetto *w, struct heap *h, const struct eh_event
     }
 }
 
-static int heap_row(struct perfetto *w, struct process *p, const struct eh_event *row)
+static inline void count_heap(struct perfetto *w, struct heap *h, const struct eh_event *row)
 {
+    struct process_counter *total = &w->processes[h->process].total;
+    if (w->bucket_ns == CURVE_EXACT)
+        counters_add(&h->counters, total, &w->trace, row);
+    else
+        counters_add_thinned(&h->counters, total, &w->trace, w->bucket_ns, row);
+}
+
+/* A row whose heap, if it has one, is new or was without a row so far. */
+static int meet(struct perfetto *w, const struct eh_event *row)
+{
+    if (!number_of(w, row->process) && add_process(w, row) < 0)
+        return -1;
+    if (!row->heap_index)
+        return 0;
     if (reserve_heap(w, row->heap_index) < 0)
         return -1;
-    struct heap *h = &w->heaps[row->heap_index];
-    bool first = !h->track;
-    if (first)
-        describe_heap(w, p, row);
-    if (first || row->flags & (EH_ADDED | EH_REMOVED | EH_RESIZED)) {
-        heap_counters_add(&h->counters, &w->trace, w->bucket_ns, row);
-        process_counter_add(&p->total, &w->trace, w->bucket_ns, row);
-    }
+    describe_heap(w, number_of(w, row->process) - 1, row);
+    return 0;
+}
+
+/* The first row of a heap is a point whatever it changes. */
+static inline void heap_row(struct perfetto *w, struct heap *h, bool first,
+                            const struct eh_event *row)
+{
+    if (first || row->flags & (EH_ADDED | EH_REMOVED | EH_RESIZED))
+        count_heap(w, h, row);
     if (row->kind == EH_CREATE || row->kind == EH_DESTROY)
         draw_slice(w, h, row);
-    return 0;
 }
 
 /* --- Threads and instants ---------------------------------------------------------------- */
@@ -338,14 +349,22 @@ static int perfetto_begin(void *state, const struct writer_context *context, str
     return 0;
 }
 
-static int write_row(struct perfetto *w, const struct eh_event *row)
+static inline int write_row(struct perfetto *w, const struct eh_event *row)
 {
-    struct process *p = process_at(w, row);
-    if (!p || (row->heap_index && heap_row(w, p, row) < 0))
+    bool known = row->heap_index < w->heap_room && w->heaps[row->heap_index].track;
+    if (!known && meet(w, row) < 0)
         return -1;
+    struct process *p;
+    if (row->heap_index) {
+        struct heap *h = &w->heaps[row->heap_index];
+        p = &w->processes[h->process];
+        heap_row(w, h, !known, row);
+    } else {
+        p = &w->processes[number_of(w, row->process) - 1];
+    }
     if (w->show_instants && row->kind <= EH_REALLOC && !(row->flags & EH_HIDDEN))
         write_instant(w, p, row);
-    if (p->profile != NO_PROFILE && !p->closed)
+    if (p->profile != NO_PROFILE)
         profile_row(&w->profiles, p->profile, row);
     return 0;
 }

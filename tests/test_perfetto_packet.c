@@ -53,7 +53,9 @@ START_TEST(counter)
     char bytes[PACKET_COUNTER_BYTES];
     Perfetto__TrackEvent event = counter_event(value);
     Perfetto__TracePacket packet = packet_of((uint32_t)value, value / 3, &event);
-    char *end = put_counter(bytes, (uint32_t)value, value / 3, value);
+    struct counter c;
+    counter_init(&c, (uint32_t)value);
+    char *end = put_counter(bytes, &c, value / 3, value);
     check_packet(bytes, (size_t)(end - bytes), &packet);
 }
 END_TEST
@@ -67,7 +69,9 @@ START_TEST(counter_pair)
     event.n_extra_counter_values = 1;
     event.extra_counter_values = &extra;
     Perfetto__TracePacket packet = packet_of(UINT32_MAX, value, &event);
-    char *end = put_counter_pair(bytes, UINT32_MAX, value, value, (uint64_t)extra);
+    struct counter c;
+    counter_init(&c, UINT32_MAX);
+    char *end = put_counter_pair(bytes, &c, value, value, (uint64_t)extra);
     ck_assert_uint_le((size_t)(end - bytes), sizeof bytes);
     check_packet(bytes, (size_t)(end - bytes), &packet);
 }
@@ -91,8 +95,28 @@ START_TEST(counter_beyond_signed)
     char bytes[PACKET_COUNTER_BYTES];
     Perfetto__TrackEvent event = counter_event(INT64_MAX);
     Perfetto__TracePacket packet = packet_of(7, 1, &event);
-    char *end = put_counter(bytes, 7, 1, UINT64_MAX);
+    struct counter c;
+    counter_init(&c, 7);
+    char *end = put_counter(bytes, &c, 1, UINT64_MAX);
     check_packet(bytes, (size_t)(end - bytes), &packet);
+}
+END_TEST
+
+/* Points whose upper bits are the point's before, and others. */
+START_TEST(counter_after_another)
+{
+    static const uint64_t changes[] = {0, 1, 127, 16383, 16384, 1 << 20};
+    struct counter c;
+    counter_init(&c, 7);
+    for (size_t i = 0; i < VALUES; i++)
+        for (size_t k = 0; k < sizeof changes / sizeof *changes; k++) {
+            uint64_t value = values[i] - changes[k];
+            char bytes[PACKET_COUNTER_BYTES];
+            Perfetto__TrackEvent event = counter_event(value > INT64_MAX ? INT64_MAX : value);
+            Perfetto__TracePacket packet = packet_of(7, values[k], &event);
+            char *end = put_counter(bytes, &c, values[k], value);
+            check_packet(bytes, (size_t)(end - bytes), &packet);
+        }
 }
 END_TEST
 
@@ -210,6 +234,7 @@ int main(void)
     tcase_add_loop_test(tests, counter_pair, 0, VALUES);
     tcase_add_loop_test(tests, counter_on_a_track, 0, VALUES);
     tcase_add_test(tests, counter_beyond_signed);
+    tcase_add_test(tests, counter_after_another);
     tcase_add_loop_test(tests, instant, 0, VALUES);
     tcase_add_test(tests, largest_instant);
     tcase_add_test(tests, smallest_instant);
