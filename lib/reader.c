@@ -158,11 +158,9 @@ static int start_second_pass(struct eh_reader *r, struct eh_error *e)
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     for (uint32_t i = 0; i < r->trace.stream_count; i++) {
         struct etl_stream *s = &r->trace.streams[i];
-        enum etl_step step = etl_stream_next(&r->trace, s, e);
-        if (step == ETL_ERROR)
+        if (etl_stream_peek(&r->trace, s, e) < 0)
             return -1;
-        if (step != ETL_END)
-            merge_enter(&r->merge, i, s->key);
+        merge_enter(&r->merge, i, s->key);
     }
     merge_build(&r->merge);
     return 0;

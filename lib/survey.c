@@ -341,11 +341,9 @@ static int start(struct pass *p)
     struct etl_trace *t = p->survey->trace;
     etl_trace_rewind(t, true);
     for (uint32_t i = 0; i < t->stream_count; i++) {
-        int more = advance(p, i);
-        if (more < 0)
+        if (etl_stream_peek(t, &t->streams[i], p->e) < 0)
             return -1;
-        if (more)
-            merge_enter(&p->merge, i, t->streams[i].key);
+        merge_enter(&p->merge, i, t->streams[i].key);
     }
     merge_build(&p->merge);
     return 0;

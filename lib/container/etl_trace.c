@@ -164,7 +164,7 @@ void etl_trace_rewind(struct etl_trace *t, bool telling)
     for (size_t i = 0; i < t->stream_count; i++) {
         struct etl_stream *s = &t->streams[i];
         s->next = s->first;
-        s->at = s->end = NULL;
+        s->at = s->end = s->current = NULL;
         s->raw_is_key = t->one_axis;
         s->events = s->steps_back = 0;
         s->raw = s->key = INT64_MIN;
@@ -270,6 +270,25 @@ static void step_time(const struct etl_trace *t, struct etl_stream *s)
     int64_t key = t->one_axis ? raw : etl_time_ns(s->clock, raw);
     if (key > s->key)
         s->key = key;
+}
+
+int etl_stream_peek(struct etl_trace *t, struct etl_stream *s, struct eh_error *e)
+{
+    const struct etl_buffer *b = s->first;
+    uint8_t bytes[BUF_HEADER_BYTES + SYSTEM_BYTES];
+    if (b->compressed || b->valid < sizeof bytes)
+        return 0;
+    if (source_read(s->file->source, b->offset, bytes, sizeof bytes, e) < 0)
+        return eh_context(e, "%s", s->file->path);
+    /* Only what surely is the first record: a wrong key would hold back those behind it. */
+    const uint8_t *at = bytes + BUF_HEADER_BYTES;
+    uint32_t time = rec_hooked_time(at), size = load_u16(at + HOOK_SIZE);
+    if (!time || at[HOOK_MARK] != REC_MARK_TRACE || size < 2 * time ||
+        size > b->valid - BUF_HEADER_BYTES)
+        return 0;
+    int64_t raw = load_i64(at + time);
+    s->key = t->one_axis ? raw : etl_time_ns(s->clock, raw);
+    return 0;
 }
 
 enum etl_step etl_stream_next_any(struct etl_trace *t, struct etl_stream *s, struct eh_error *e)

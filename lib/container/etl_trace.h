@@ -103,6 +103,11 @@ static inline void etl_stream_time(struct etl_stream *s, int64_t raw)
     s->key = raw > s->key ? raw : s->key;
 }
 
+/* Before a stream's first step: sets its key to its first record's time where that can be told
+ * without opening its buffer, so that the buffers of sessions that follow each other are not all
+ * open at one time. 0, or -1 with `e` filled. */
+int etl_stream_peek(struct etl_trace *t, struct etl_stream *s, struct eh_error *e);
+
 /* Moves a stream to its next record and its key to that record's place. What the record says is
  * taken apart only when someone asks: most records are passed twice and read once. */
 static inline enum etl_step etl_stream_next(struct etl_trace *t, struct etl_stream *s,

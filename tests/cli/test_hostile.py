@@ -29,10 +29,11 @@ def unhash(value):
     return value
 
 
-def zeros_by_xpress(length):
-    """A plain XPRESS stream of a few bytes that expands to `length` zeros."""
-    match = struct.pack('<HBBHI', 7, 15, 255, 0, length - 1 - 3)
-    return struct.pack('<I', 0x7FFFFFFF) + b'\0' + match
+def record_and_zeros_by_xpress(length):
+    """A plain XPRESS stream of a few bytes that expands to a record and zeros, `length` in all."""
+    record = struct.pack('<HBBHHIIqII', 2, 2, 0xC0, 32, 0x0F00, 8, 4, 1 << 40, 0, 0)
+    match = struct.pack('<HBBHI', 7, 15, 255, 0, length - len(record) - 3)
+    return struct.pack('<I', 0) + record + struct.pack('<I', 0xFFFFFFFF) + match
 
 
 class Hostile(support.CliTestCase):
@@ -72,7 +73,7 @@ class Hostile(support.CliTestCase):
         self.read_in_proportion('\n'.join(lines) + '\n')
 
     def test_buffers_that_expand_without_end(self):
-        packed = zeros_by_xpress((64 << 20) - 72).hex()
+        packed = record_and_zeros_by_xpress((64 << 20) - 72).hex()
         lines = ['session cpus=2048 buffer_size=64K compressed=xpress']
         for cpu in range(2048):
             lines.append('buffer cpu=%d compressed=raw offset=%d' % (cpu, 64 << 20))
@@ -81,7 +82,7 @@ class Hostile(support.CliTestCase):
         self.assertIn('claims to expand more than 1024 times', message)
 
     def test_buffers_that_expand_much(self):
-        packed = zeros_by_xpress((1 << 20) - 72).hex()
+        packed = record_and_zeros_by_xpress((1 << 20) - 72).hex()
         lines = ['session cpus=2048 buffer_size=64K compressed=xpress']
         for cpu in range(2000):
             lines.append('buffer cpu=%d compressed=raw offset=%d' % (cpu, 1 << 20))
