@@ -148,8 +148,6 @@ static int start_second_pass(struct eh_reader *r, struct eh_error *e)
         if (!r->join)
             return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     }
-    r->stats.first_time_ns = INT64_MAX;
-    r->stats.last_time_ns = INT64_MIN;
     owners_restart(r->owners);
     renew_stamp(r);
     track_init(&r->track, r->model, &r->stats);
@@ -304,8 +302,6 @@ static inline void count_row(struct eh_reader *r, const struct eh_event *row)
     s->heap_events[row->kind]++;
     if (row->kind == EH_UNKNOWN)
         s->unknown_types[row->hook & 0xFF]++;
-    s->first_time_ns = row->time_ns < s->first_time_ns ? row->time_ns : s->first_time_ns;
-    s->last_time_ns = row->time_ns > s->last_time_ns ? row->time_ns : s->last_time_ns;
 }
 
 /* Counts what did not fit; false when the record gives no row (the heap GUID in a layout nobody
@@ -650,6 +646,8 @@ static void end_trace(struct eh_reader *r)
     for (int kind = 0; kind < EH_HEAP_KINDS; kind++)
         r->stats.heap_events_total += r->stats.heap_events[kind];
     r->stats.has_times = r->stats.heap_events_total > 0;
+    r->stats.first_time_ns = r->info.first_event_ns;
+    r->stats.last_time_ns = r->info.last_event_ns;
     track_end(&r->track);
     if (r->join)
         r->stats.stacks_unmatched += join_unmatched(r->join, true);

@@ -194,6 +194,14 @@ static void settle_counts(const struct pass *p)
     }
 }
 
+/* Records with the heap GUID give a row only where their size is exactly that of a known layout. */
+static bool gives_row(const struct record *r, unsigned type)
+{
+    struct eh_event row = {0};
+    struct heap_extra extra;
+    return heap_decode(r, type, true, &row, &extra) == HEAP_FITS;
+}
+
 /* Moves a stream on to its next record that tells of processes, threads, images or stack keys, or to the end of a
  * buffer, so that the streams keep roughly level and the input is read from front to back. */
 static enum etl_step next_context(struct pass *p, struct etl_stream *s, struct extremes *x)
@@ -219,8 +227,11 @@ static enum etl_step next_context(struct pass *p, struct etl_stream *s, struct e
         const struct record *r = etl_stream_record(s);
         unsigned type;
         switch (route_record(r, &type)) {
-        case ROUTE_HEAP:
         case ROUTE_HEAP_CLASS:
+            if (!gives_row(r, type))
+                break;
+            /* fall through */
+        case ROUTE_HEAP:
             if (count_heap(p, s, x, type, r->process_id, r->thread_id) < 0 ||
                 count_own_stack(p, s) < 0)
                 return ETL_ERROR;
