@@ -77,30 +77,34 @@ struct word {
 
 /* "4242,app.exe,4711,3," for a process, thread and processor. */
 struct who {
-    uint64_t key;     /* process and thread */
-    uint32_t cpu_key; /* cpu and whether it is known */
-    uint32_t length;  /* 0: empty slot */
+    uint32_t process, thread_id;
+    uint32_t cpu; /* or one of those below */
+    uint32_t length;
     char text[COPY_BYTES];
 };
 
-/* "alloc,0x1d2a4b50000," for a kind and heap handle. */
+#define WHO_NO_CPU UINT32_MAX
+#define WHO_EMPTY  (UINT32_MAX - 1) /* an unused slot */
+
+/* "alloc,0x1d2a4b50000," for a kind and heap. */
 struct what {
-    uint64_t heap;
-    uint32_t key; /* kind, hook and whether the heap is known */
-    uint32_t length; /* 0: empty slot */
-    char text[COPY_BYTES];
+    uint64_t key; /* 0: empty slot */
+    uint64_t length;
+    char text[48];
 };
 
-/* The leading digits that a number shares with the one before it in its column. */
-struct leading {
-    uint64_t value; /* 0: none yet */
-    size_t length;
-    char text[24];
+/* In the key, beside the kind. */
+#define WHAT_USED 0x80u
+#define WHAT_HEAP 0x40u
+
+/* What the numbers of a heap's next row probably begin with. */
+struct heap_leading {
+    struct text_leading address, live_bytes, live_blocks;
 };
 
-#define WHO_SLOTS     256
-#define WHAT_SLOTS    256
-#define ADDRESS_SLOTS 32
+#define WHO_SLOTS  256
+#define WHAT_SLOTS 256
+#define HEAP_SLOTS 64
 
 /* A process's name as a cell; filled when it is first written. */
 struct name {
@@ -114,10 +118,11 @@ struct events {
     size_t name_room;
     struct word kinds[EH_HEAP_KINDS];
     struct word sources[SOURCES];
+    struct word source_cells[SOURCES]; /* with the delimiter behind them */
     struct who who[WHO_SLOTS];
     struct what what[WHAT_SLOTS];
-    struct leading time;
-    struct leading addresses[ADDRESS_SLOTS]; /* by heap */
+    struct text_leading time;
+    struct heap_leading heaps[HEAP_SLOTS];
 };
 
 static void set_word(struct word *w, const char *text)
@@ -138,6 +143,9 @@ static void fill_words(struct events *s)
         char number[TEXT_U64_BYTES + 1];
         *put_u64(number, source) = 0;
         set_word(&s->sources[source], word ? word : number);
+        struct word *cell = &s->source_cells[source];
+        *cell = s->sources[source];
+        cell->text[cell->length++] = s->sheet.dialect.delimiter;
     }
 }
 
@@ -392,110 +400,133 @@ static char *put_cells(const struct events *s, char *at, const struct eh_event *
     return at;
 }
 
-/* process_id, process_name, thread_id, cpu */
-static inline char *put_who(struct events *s, char *at, const struct eh_event *row)
+/* process_id, process_name, thread_id, cpu. NULL when they are too long to be kept, or when memory
+ * ran out. */
+static const struct who *fill_who(struct events *s, struct who *w, const struct eh_event *row)
 {
-    uint64_t key = (uint64_t)row->process << 32 | row->thread_id;
-    uint32_t cpu_key = (uint32_t)(row->flags & EH_HAS_CPU) << 16 | row->cpu;
-    struct who *w = &s->who[row->thread_id / 4 % WHO_SLOTS];
-    if (w->key == key && w->cpu_key == cpu_key && w->length) {
-        memcpy(at, w->text, sizeof w->text);
-        return at + w->length;
-    }
-    char *end = put_cells(s, at, row, CSV_PROCESS_ID, CSV_CPU);
-    size_t length = (size_t)(end - at);
+    char text[3 * COPY_BYTES];
+    const struct name *name = name_of(s, row->process);
+    if (!name || name->length > COPY_BYTES)
+        return NULL;
+    size_t length = (size_t)(put_cells(s, text, row, CSV_PROCESS_ID, CSV_CPU) - text);
     if (length > sizeof w->text)
-        return end;
-    *w = (struct who){key, cpu_key, (uint32_t)length, {0}};
-    memcpy(w->text, at, length);
-    return end;
+        return NULL;
+    w->process = row->process;
+    w->thread_id = row->thread_id;
+    w->cpu = row->flags & EH_HAS_CPU ? row->cpu : WHO_NO_CPU;
+    w->length = (uint32_t)length;
+    memcpy(w->text, text, length);
+    return w;
 }
 
-/* event, heap */
-static inline char *put_what(struct events *s, char *at, const struct eh_event *row)
+static inline const struct who *who_of(struct events *s, const struct eh_event *row)
 {
-    uint32_t key = (uint32_t)row->hook << 16 | (row->flags & EH_HAS_HEAP) << 8 | row->kind;
+    struct who *w = &s->who[row->thread_id / 4 % WHO_SLOTS];
+    uint32_t cpu = row->flags & EH_HAS_CPU ? row->cpu : WHO_NO_CPU;
+    if (w->process == row->process && w->thread_id == row->thread_id && w->cpu == cpu)
+        return w;
+    return fill_who(s, w, row);
+}
+
+/* event, heap. Unknown kinds differ by more than the key and are not kept. */
+static const struct what *fill_what(struct events *s, struct what *w, uint64_t key,
+                                    const struct eh_event *row)
+{
+    w->key = row->kind == EH_UNKNOWN ? 0 : key;
+    w->length = (uint64_t)(put_cells(s, w->text, row, CSV_EVENT, CSV_HEAP) - w->text);
+    return w;
+}
+
+static inline const struct what *what_of(struct events *s, const struct eh_event *row)
+{
+    uint32_t known = row->flags & EH_HAS_HEAP ? WHAT_HEAP : 0;
+    uint64_t key = (uint64_t)row->heap_index << 8 | known | row->kind | WHAT_USED;
     struct what *w = &s->what[(row->heap_index * 4 + row->kind) % WHAT_SLOTS];
-    if (w->heap == row->heap && w->key == key && w->length) {
-        memcpy(at, w->text, sizeof w->text);
-        return at + w->length;
-    }
-    char *end = put_cells(s, at, row, CSV_EVENT, CSV_HEAP);
-    size_t length = (size_t)(end - at);
-    if (length > sizeof w->text)
-        return end;
-    *w = (struct what){row->heap, key, (uint32_t)length, {0}};
-    memcpy(w->text, at, length);
-    return end;
+    return w->key == key ? w : fill_what(s, w, key, row);
 }
 
 /* Rows follow each other by much less than a millisecond: six digits change, the others stay. */
 static inline char *put_next_time(struct events *s, char *at, int64_t time_ns)
 {
-    if (time_ns < 1000000)
-        return put_i64(at, time_ns);
-    uint64_t high = (uint64_t)time_ns / 1000000;
-    struct leading *l = &s->time;
-    if (l->value != high) {
-        l->value = high;
-        l->length = (size_t)(put_u64(l->text, high) - l->text);
-    }
-    memcpy(at, l->text, sizeof l->text);
-    return put_six_digits(at + l->length, (uint32_t)((uint64_t)time_ns - high * 1000000));
+    return time_ns < 0 ? put_i64(at, time_ns) : put_near_u64(at, &s->time, (uint64_t)time_ns);
 }
 
 /* The blocks of a heap mostly share the upper half of a 64-bit address. */
-static inline char *put_next_address(struct events *s, char *at, const struct eh_event *row)
+static inline char *put_next_address(const struct events *s, char *at, struct text_leading *l,
+                                     uint64_t address)
 {
-    uint64_t high = row->address >> 32;
+    uint64_t high = address >> 32;
     if (!high || s->sheet.dialect.decimal_addresses)
-        return put_address(s, at, row->address);
-    struct leading *l = &s->addresses[row->heap_index % ADDRESS_SLOTS];
+        return put_address(s, at, address);
     if (l->value != high) {
         l->value = high;
         l->length = (size_t)(put_hex(l->text, high) - l->text);
     }
     memcpy(at, l->text, sizeof l->text);
-    return put_eight_hex_digits(at + l->length, (uint32_t)row->address);
+    return put_eight_hex_digits(at + l->length, (uint32_t)address);
 }
 
-/* old_address, old_size_bytes */
-static inline char *put_old(const struct events *s, char *at, const struct eh_event *row)
-{
-    at = put_old_address(s, at, row);
-    *at++ = s->sheet.dialect.delimiter;
-    at = put_old_size(at, row);
-    *at++ = s->sheet.dialect.delimiter;
-    return at;
-}
-
-static char *put_default_cells(struct events *s, char *at, const struct eh_event *row)
+/* time_ns to size_bytes */
+static inline char *put_beginning(struct events *s, char *at, const struct who *who,
+                                  struct heap_leading *heap, const struct eh_event *row)
 {
     const char delimiter = s->sheet.dialect.delimiter;
+    const struct what *what = what_of(s, row);
     at = put_next_time(s, at, row->time_ns);
     *at++ = delimiter;
-    at = put_who(s, at, row);
-    at = put_what(s, at, row);
+    memcpy(at, who->text, sizeof who->text);
+    at += who->length;
+    memcpy(at, what->text, sizeof what->text);
+    at += what->length;
     if (row->flags & EH_HAS_ADDRESS)
-        at = put_next_address(s, at, row);
+        at = put_next_address(s, at, &heap->address, row->address);
     *at++ = delimiter;
     at = put_size(at, row);
     *at++ = delimiter;
-    at = put_old(s, at, row);
-    at = put_source(s, at, row);
-    *at++ = delimiter;
+    return at;
+}
+
+/* old_address to lifetime_ns */
+static inline char *put_middle(const struct events *s, char *at, const struct eh_event *row)
+{
+    const char delimiter = s->sheet.dialect.delimiter;
+    if (has_old(row)) {
+        at = put_cells(s, at, row, CSV_OLD_ADDRESS, CSV_OLD_SIZE_BYTES);
+    } else {
+        at[0] = at[1] = delimiter;
+        at += 2;
+    }
+    if (row->flags & EH_HAS_SOURCE && row->source < SOURCES) {
+        at = put_word(at, &s->source_cells[row->source]);
+    } else {
+        at = put_source(s, at, row);
+        *at++ = delimiter;
+    }
     at = put_lifetime(at, row);
     *at++ = delimiter;
-    at = put_if(at, row, EH_HAS_LIVE, row->heap_live_bytes);
-    *at++ = delimiter;
-    at = put_if(at, row, EH_HAS_LIVE, row->heap_live_blocks);
-    *at++ = delimiter;
+    return at;
+}
+
+/* heap_live_bytes to stack_id */
+static inline char *put_end(const struct events *s, char *at, struct heap_leading *heap,
+                            const struct eh_event *row)
+{
+    const char delimiter = s->sheet.dialect.delimiter;
+    if (row->flags & EH_HAS_LIVE) {
+        at = put_near_u64(at, &heap->live_bytes, row->heap_live_bytes);
+        *at++ = delimiter;
+        at = put_near_count(at, &heap->live_blocks, row->heap_live_blocks);
+        *at++ = delimiter;
+    } else {
+        at[0] = at[1] = delimiter;
+        at += 2;
+    }
     at = put_stack_id(at, row);
     *at++ = delimiter;
     return at;
 }
 
-static int write_row(struct events *s, const struct eh_event *row, bool with_stack)
+static int write_chosen_row(struct events *s, const struct eh_event *row, bool with_stack)
 {
     const struct name *name = name_of(s, row->process);
     if (!name)
@@ -504,27 +535,59 @@ static int write_row(struct events *s, const struct eh_event *row, bool with_sta
     if (with_stack)
         room += stack_bytes(s, row);
     char *begin = out_reserve(s->sheet.out, room);
-    char *end = s->sheet.columns_given ? put_chosen_cells(s, begin, row)
-                                       : put_default_cells(s, begin, row);
+    char *end = put_chosen_cells(s, begin, row);
     out_commit(s->sheet.out, csv_end_line(&s->sheet, begin, end));
     s->sheet.row_count++;
+    return 0;
+}
+
+/* The same for the default columns, unless `who` is too long to be kept. */
+static inline int write_default_row(struct events *s, const struct eh_event *row)
+{
+    const struct who *who = who_of(s, row);
+    if (!who)
+        return write_chosen_row(s, row, false);
+    struct heap_leading *heap = &s->heaps[row->heap_index % HEAP_SLOTS];
+    char *begin = out_reserve(s->sheet.out, ROW_BYTES);
+    char *at = put_beginning(s, begin, who, heap, row);
+    at = put_end(s, put_middle(s, at, row), heap, row);
+    out_commit(s->sheet.out, csv_end_line(&s->sheet, begin, at));
+    s->sheet.row_count++;
+    return 0;
+}
+
+static inline bool is_shown(const struct eh_event *row)
+{
+    return row->kind < EH_HEAP_KINDS && !(row->flags & EH_HIDDEN);
+}
+
+static int write_chosen_rows(struct events *s, const struct eh_event *rows, size_t count)
+{
+    const struct csv_columns *columns = &s->sheet.columns;
+    bool with_stack = memchr(columns->columns, CSV_STACK, columns->count);
+    for (const struct eh_event *row = rows; row < rows + count; row++)
+        if (is_shown(row) && write_chosen_row(s, row, with_stack) < 0)
+            return -1;
     return 0;
 }
 
 static int write_rows(struct csv_sheet *sheet, const struct eh_event *rows, size_t count)
 {
     struct events *s = (struct events *)sheet;
-    bool with_stack = memchr(sheet->columns.columns, CSV_STACK, sheet->columns.count);
+    if (sheet->columns_given)
+        return write_chosen_rows(s, rows, count);
     for (const struct eh_event *row = rows; row < rows + count; row++)
-        if (row->kind < EH_HEAP_KINDS && !(row->flags & EH_HIDDEN) &&
-            write_row(s, row, with_stack) < 0)
+        if (is_shown(row) && write_default_row(s, row) < 0)
             return -1;
     return 0;
 }
 
 static int begin(struct csv_sheet *sheet)
 {
-    fill_words((struct events *)sheet);
+    struct events *s = (struct events *)sheet;
+    fill_words(s);
+    for (size_t i = 0; i < WHO_SLOTS; i++)
+        s->who[i].cpu = WHO_EMPTY;
     return 0;
 }
 

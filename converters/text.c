@@ -41,14 +41,6 @@ char *put_new_leading(char *at, struct text_leading *l, uint64_t value)
     return at + l->length;
 }
 
-char *put_i64(char *at, int64_t value)
-{
-    if (value >= 0)
-        return put_u64(at, (uint64_t)value);
-    *at = '-';
-    return put_u64(at + 1, 0 - (uint64_t)value);
-}
-
 char *put_hex(char *at, uint64_t value)
 {
     static const char digits[] = "0123456789abcdef";

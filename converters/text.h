@@ -56,18 +56,13 @@ static inline char *put_hex_pair(char *at, size_t value)
     return at + 2;
 }
 
-/* Exactly six lower-case hexadecimal digits; value < 2^24. */
-static inline char *put_six_hex_digits(char *at, uint32_t value)
-{
-    at = put_hex_pair(at, value >> 16);
-    at = put_hex_pair(at, value >> 8 & 0xFF);
-    return put_hex_pair(at, value & 0xFF);
-}
-
 /* Exactly eight lower-case hexadecimal digits. */
 static inline char *put_eight_hex_digits(char *at, uint32_t value)
 {
-    return put_six_hex_digits(put_hex_pair(at, value >> 24), value & 0xFFFFFF);
+    at = put_hex_pair(at, value >> 24);
+    at = put_hex_pair(at, value >> 16 & 0xFF);
+    at = put_hex_pair(at, value >> 8 & 0xFF);
+    return put_hex_pair(at, value & 0xFF);
 }
 
 /* put_u64() of any value: the numbers from 10^9 on. */
@@ -129,7 +124,14 @@ static inline char *put_near_count(char *at, struct text_leading *l, uint64_t va
     return put_triple(at, (uint32_t)value - high * 1000);
 }
 
-char *put_i64(char *at, int64_t value);
+static inline char *put_i64(char *at, int64_t value)
+{
+    if (value >= 0)
+        return put_u64(at, (uint64_t)value);
+    *at = '-';
+    return put_long_u64(at + 1, 0 - (uint64_t)value);
+}
+
 /* Lower case, 0x, no leading zeros. */
 char *put_hex(char *at, uint64_t value);
 /* Exactly `digits` digits with leading zeros; value < 10^digits. */
