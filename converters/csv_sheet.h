@@ -67,13 +67,10 @@ void csv_write_header(struct csv_sheet *s, const char *const *names);
 /* One row, out of cells in the order of the table's names: the chosen ones in the chosen order. */
 void csv_write_row(struct csv_sheet *s, const struct csv_cell *cells);
 
-/* Ends the row that began at `row`. The delimiter behind its last cell, just before `at`, gives way
- * to the end of the line; needs room for three more bytes. */
-static inline char *csv_end_line(const struct csv_sheet *s, const char *row, char *at)
+/* The delimiter behind the last cell, just before `at`, gives way to the end of the line; needs room
+ * for one more byte. */
+static inline char *csv_put_line_end(const struct csv_sheet *s, char *at)
 {
-    /* Many readers skip an empty line: a row of one empty cell needs its quotes. */
-    if (at - row == 1)
-        at = put_bytes(at - 1, "\"\"", 2) + 1;
     if (s->dialect.crlf) {
         at[-1] = '\r';
         *at++ = '\n';
@@ -81,6 +78,15 @@ static inline char *csv_end_line(const struct csv_sheet *s, const char *row, cha
         at[-1] = '\n';
     }
     return at;
+}
+
+/* The same for a row that began at `row` and may be of one empty cell, which needs its quotes: many
+ * readers skip an empty line. Needs room for three more bytes. */
+static inline char *csv_end_line(const struct csv_sheet *s, const char *row, char *at)
+{
+    if (at - row == 1)
+        at = put_bytes(at - 1, "\"\"", 2) + 1;
+    return csv_put_line_end(s, at);
 }
 
 #endif

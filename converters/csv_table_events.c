@@ -548,10 +548,10 @@ static inline int write_default_row(struct events *s, const struct eh_event *row
     if (!who)
         return write_chosen_row(s, row, false);
     struct heap_leading *heap = &s->heaps[row->heap_index % HEAP_SLOTS];
-    char *begin = out_reserve(s->sheet.out, ROW_BYTES);
-    char *at = put_beginning(s, begin, who, heap, row);
+    char *at = out_reserve(s->sheet.out, ROW_BYTES);
+    at = put_beginning(s, at, who, heap, row);
     at = put_end(s, put_middle(s, at, row), heap, row);
-    out_commit(s->sheet.out, csv_end_line(&s->sheet, begin, at));
+    out_commit(s->sheet.out, csv_put_line_end(&s->sheet, at));
     s->sheet.row_count++;
     return 0;
 }

@@ -2,12 +2,16 @@
 
 #include <stdbool.h>
 
-/* "000.001.002." to "999." */
-#define TEN(p)     p "0." p "1." p "2." p "3." p "4." p "5." p "6." p "7." p "8." p "9."
-#define HUNDRED(p) TEN(p "0") TEN(p "1") TEN(p "2") TEN(p "3") TEN(p "4") \
-                   TEN(p "5") TEN(p "6") TEN(p "7") TEN(p "8") TEN(p "9")
-const char text_triples[] = HUNDRED("0") HUNDRED("1") HUNDRED("2") HUNDRED("3") HUNDRED("4")
-                            HUNDRED("5") HUNDRED("6") HUNDRED("7") HUNDRED("8") HUNDRED("9");
+/* `p` and a digit, then the number of leading zeros as `z`. */
+#define TEN(p, z)  p "0" z p "1" z p "2" z p "3" z p "4" z p "5" z p "6" z p "7" z p "8" z p "9" z
+#define HUNDRED(p) TEN(p "0", "\0") TEN(p "1", "\0") TEN(p "2", "\0") TEN(p "3", "\0") \
+                   TEN(p "4", "\0") TEN(p "5", "\0") TEN(p "6", "\0") TEN(p "7", "\0") \
+                   TEN(p "8", "\0") TEN(p "9", "\0")
+const char text_triples[] =
+    TEN("00", "\2") TEN("01", "\1") TEN("02", "\1") TEN("03", "\1") TEN("04", "\1")
+    TEN("05", "\1") TEN("06", "\1") TEN("07", "\1") TEN("08", "\1") TEN("09", "\1")
+    HUNDRED("1") HUNDRED("2") HUNDRED("3") HUNDRED("4") HUNDRED("5") HUNDRED("6") HUNDRED("7")
+    HUNDRED("8") HUNDRED("9");
 
 /* "000102" to "feff" */
 #define SIXTEEN(p) p "0" p "1" p "2" p "3" p "4" p "5" p "6" p "7" \

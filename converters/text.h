@@ -23,8 +23,8 @@ static inline char *put_string(char *at, const char *s)
     return put_bytes(at, s, strlen(s));
 }
 
-/* Three digits and a byte to spare for each of 0 to 999: 4 KiB that stay in the first cache, and
- * one load and store where single digits take three divisions. */
+/* Three digits and how many of them are leading zeros (2 at most) for each of 0 to 999: 4 KiB that
+ * stay in the first cache, and one load and store where single digits take three divisions. */
 extern const char text_triples[];
 /* Two lower-case digits for each of 0 to 255. */
 extern const char text_hex_pairs[];
@@ -39,8 +39,9 @@ static inline char *put_triple(char *at, uint32_t value)
 /* The same without leading zeros. */
 static inline char *put_leading_triple(char *at, uint32_t value)
 {
-    unsigned zeros = (unsigned)(value < 10) + (unsigned)(value < 100);
-    memcpy(at, text_triples + 4 * (size_t)value + zeros, 4);
+    const char *triple = text_triples + 4 * (size_t)value;
+    size_t zeros = (size_t)triple[3];
+    memcpy(at, triple + zeros, 4);
     return at + 3 - zeros;
 }
 
