@@ -61,7 +61,7 @@ static void resize_block(struct site *site, const struct eh_event *row)
 static void remove_block(struct site *site, const struct eh_event *row)
 {
     site->frees += csv_is_free(row);
-    site->temporary += row->kind == EH_FREE && row->flags & EH_TEMPORARY;
+    site->temporary += (row->flags & EH_TEMPORARY) != 0;
     site->live_bytes -= row->size;
     site->live_blocks--;
 }

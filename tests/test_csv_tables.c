@@ -216,7 +216,7 @@ START_TEST(callsites_by_the_event_that_added)
         {ROW(EH_REALLOC, 4, main_heap, 15, EH_RESIZED), .previous_size = 10, .block_stack = 9},
         {ROW(EH_REALLOC, 5, main_heap, 11, EH_RESIZED), .previous_size = 15, .block_stack = 9},
         {ROW(EH_ALLOC, 6, other_heap, 1, EH_ADDED), .block_source = 7},
-        {ROW(EH_DROP, 7, other_heap, 1, EH_REMOVED | EH_TEMPORARY), .reason = EH_DROP_REALLOC},
+        {ROW(EH_DROP, 7, other_heap, 1, EH_REMOVED), .reason = EH_DROP_REALLOC},
         {ROW(EH_ALLOC, 8, other_heap, 4, EH_ADDED), .stack = 2, .block_stack = 2},
         {ROW(EH_DROP, 9, other_heap, 4, EH_REMOVED), .reason = EH_DROP_PROCESS_END,
          .block_stack = 2},

@@ -62,7 +62,7 @@ enum eh_reason {
 #define EH_ADDED        0x0100u /* a block of `size` bytes became live */
 #define EH_REMOVED      0x0200u /* a block of `size` bytes ceased to be live */
 #define EH_RESIZED      0x0400u /* a block went from `previous_size` to `size` bytes in place */
-#define EH_TEMPORARY    0x0800u /* with EH_REMOVED: no other block of its process was added since */
+#define EH_TEMPORARY    0x0800u /* EH_FREE with EH_REMOVED: no block of its process was added since */
 #define EH_REPLACED     0x1000u /* with EH_FREE: the late free of a block that had been replaced */
 #define EH_HIDDEN       0x8000u /* a filter keeps this row out of tables and instants */
 

@@ -133,14 +133,12 @@ static void set_origin(const struct block *b, struct eh_event *row)
 }
 
 /* Fills `row` with what is reported of a block that goes. */
-static inline void report_removal(const struct track *t, const struct block *b, struct eh_event *row)
+static inline void report_removal(const struct block *b, struct eh_event *row)
 {
     row->size = b->size;
     row->lifetime_ns = age(b, row->time_ns);
     set_origin(b, row);
     row->flags |= EH_REMOVED | EH_HAS_SIZE | EH_HAS_LIFETIME;
-    if (b->number == t->processes[row->process].added)
-        row->flags |= EH_TEMPORARY;
 }
 
 /* Writes the row of a block that goes without a free record. */
@@ -167,7 +165,7 @@ static struct eh_event drop_block(struct track *t, struct heap_state *h, struct 
 {
     const struct block *b = slab_block(&t->slab, place.id);
     struct eh_event row = drop_row(cause, b->address, reason);
-    report_removal(t, b, &row);
+    report_removal(b, &row);
     remove_block(t, h, place, cause->time_ns);
     set_live(t, &row);
     return row;
@@ -205,7 +203,6 @@ static int replace_block(struct track *t, struct heap_state *h, struct live_plac
 {
     struct block kept = *slab_block(&t->slab, old.id);
     *out = drop_block(t, h, old, row, EH_DROP_REPLACED);
-    out->flags &= (uint16_t)~EH_TEMPORARY;
     t->stats->replaced_allocs++;
     uint32_t id = slab_take(&t->slab);
     if (!id)
@@ -264,7 +261,9 @@ static inline void apply_free(struct track *t, struct heap_state *h, struct eh_e
     struct block *b = slab_block(&t->slab, place.id);
     if (take_late_free(t, b, row))
         return;
-    report_removal(t, b, row);
+    report_removal(b, row);
+    if (b->number == t->processes[row->process].added)
+        row->flags |= EH_TEMPORARY;
     remove_block(t, h, place, row->time_ns);
 }
 
@@ -409,8 +408,7 @@ static struct eh_event sweep_block(struct track *t, uint32_t id)
     cause.heap_index = w->heap;
     cause.heap = eh_model_heap(t->model, w->heap)->handle;
     struct eh_event row = drop_row(&cause, b->address, w->reason);
-    report_removal(t, b, &row);
-    row.flags &= (uint16_t)~EH_TEMPORARY;
+    report_removal(b, &row);
     h->live.count--;
     forget(t, h, id, row.time_ns);
     t->stats->implicit_frees++;
