@@ -12,7 +12,7 @@
 #define LIMIT_PROCESSORS     2048u /* the number's mask 0x07FF */
 #define LIMIT_INPUTS         4096u
 #define LIMIT_UNPACKED_BYTES (UINT64_C(1) << 40) /* spooled from a pipe or out of a zstd stream */
-#define LIMIT_SEGMENTS       4096u /* header buffers over all inputs */
+#define LIMIT_SEGMENTS       4096u /* header buffers of one input */
 
 /* What a trace tells of the system. */
 #define LIMIT_PROCESSES      (1u << 20)

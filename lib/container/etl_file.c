@@ -20,6 +20,8 @@ struct index {
     struct eh_error *e;
     int64_t size;
     int64_t data_until; /* bytes up to here were scanned for fill: the last scan found data there */
+    uint64_t marked;    /* buffers that are flagged as having lost something */
+    int64_t first_marked;
 };
 
 /* A buffer header as read, before anything in it is believed. */
@@ -177,8 +179,10 @@ static int add_buffer(struct index *x, int64_t at, const struct head *h, uint32_
     if (load_u16(h->bytes + BUF_TYPE) == BUF_TYPE_HEADER && !is_compressed(h) && at > 0 &&
         begin_segment(x, at, valid) < 0)
         return -1;
-    if (f->buffer_count >= LIMIT_BUFFERS ||
-        ARRAY_RESERVE(f->buffers, f->buffer_room, f->buffer_count + 1) < 0)
+    if (f->buffer_count >= LIMIT_BUFFERS)
+        return eh_fail(x->e, EH_ERR_LIMIT, 0, at, "more than %u buffers in one file",
+                       (unsigned)LIMIT_BUFFERS);
+    if (ARRAY_RESERVE(f->buffers, f->buffer_room, f->buffer_count + 1) < 0)
         return eh_fail(x->e, EH_ERR_MEMORY, 0, at, "out of memory for the index of buffers");
     f->buffers[f->buffer_count++] = (struct etl_buffer){
         .offset = at,
@@ -192,6 +196,8 @@ static int add_buffer(struct index *x, int64_t at, const struct head *h, uint32_
         .cut = cut,
     };
     x->counts->buffers_read++;
+    if (h->flags & (BUF_FLAG_EVENTS_LOST | BUF_FLAG_BUFFER_LOST) && x->marked++ == 0)
+        x->first_marked = at;
     return 0;
 }
 
@@ -311,6 +317,37 @@ static int compare_buffers(const void *left, const void *right)
     return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
+static int compare_places(const void *left, const void *right)
+{
+    const struct etl_buffer *a = left, *b = right;
+    return a->offset < b->offset ? -1 : a->offset > b->offset;
+}
+
+/* One stream, sorted by sequence. Where numbers repeat they are no numbering: then the file's own
+ * order is the better guess [5]. */
+static void settle_order(struct etl_buffer *buffers, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (buffers[i].sequence == buffers[i - 1].sequence) {
+            qsort(buffers, count, sizeof *buffers, compare_places);
+            return;
+        }
+    }
+}
+
+static void sort_buffers(struct etl_file *f)
+{
+    if (f->buffer_count)
+        qsort(f->buffers, f->buffer_count, sizeof *f->buffers, compare_buffers);
+    for (size_t first = 0, i = 1; i <= f->buffer_count; i++) {
+        const struct etl_buffer *b = &f->buffers[first];
+        if (i < f->buffer_count && f->buffers[i].segment == b->segment && f->buffers[i].cpu == b->cpu)
+            continue;
+        settle_order(&f->buffers[first], i - first);
+        first = i;
+    }
+}
+
 static void tell_missing(struct index *x)
 {
     struct etl_file *f = x->file;
@@ -322,6 +359,22 @@ static void tell_missing(struct index *x)
                f->buffer_count, (unsigned)written);
 }
 
+/* Marks on buffers say that something was lost, not how much: worth telling where no header counts
+ * it, as in the file of a session that never ended. */
+static void tell_losses(struct index *x)
+{
+    const struct etl_file *f = x->file;
+    for (size_t i = 0; i < f->segment_count; i++)
+        if (f->segments[i].header.events_lost || f->segments[i].header.buffers_lost)
+            return;
+    if (x->marked)
+        notice(x->notices, EH_WARNING, f->path, x->first_marked, 0,
+               "the recording session marked %llu of its buffers, of which this is the first, as "
+               "having lost events; record again with more or larger buffers (xperf -BufferSize, "
+               "-MinBuffers)",
+               (unsigned long long)x->marked);
+}
+
 static int index_file(struct index *x)
 {
     if (open_session(x) < 0)
@@ -330,8 +383,8 @@ static int index_file(struct index *x)
         if ((at = index_one(x, at)) < 0)
             return -1;
     tell_missing(x);
-    if (x->file->buffer_count)
-        qsort(x->file->buffers, x->file->buffer_count, sizeof *x->file->buffers, compare_buffers);
+    tell_losses(x);
+    sort_buffers(x->file);
     return 0;
 }
 

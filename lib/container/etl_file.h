@@ -45,7 +45,7 @@ struct etl_segment {
 struct etl_file {
     const char *path; /* borrowed from the caller of etl_file_open */
     struct source *source;
-    struct etl_buffer *buffers; /* by segment, processor, sequence, offset */
+    struct etl_buffer *buffers; /* by segment, processor, order in the stream */
     size_t buffer_count, buffer_room;
     struct etl_segment *segments;
     size_t segment_count, segment_room;
