@@ -391,6 +391,8 @@ class Heap:
         if pid is None:
             pid = record.owner[0]
         if pid in (0, 4, None):
+            if not stacks.is_kernel(base, record.pointer_size):
+                return  # mapped in the System process, whose user addresses are its own
             images, begin = self.kernel_images.setdefault(boot, stacks.Images()), 0
         else:
             instance = self.instance(boot, pid)

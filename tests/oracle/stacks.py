@@ -36,13 +36,11 @@ class Piece:
             self.fill(frames, width)
 
     def fill(self, frames, width):
-        kernel = [a for a in frames if is_kernel(a, width)]
-        user = [a for a in frames if not is_kernel(a, width)]
-        self.frames = tuple(kernel + user)
-        if kernel and user:
-            self.part = BOTH
-        elif self.part is None:
-            self.part = KERNEL if kernel else USER
+        """The ends tell which part it is: where Windows calls back into user mode, a user part has
+        kernel frames in its middle. Their order stays."""
+        inner, outer = is_kernel(frames[0], width), is_kernel(frames[-1], width)
+        self.frames = tuple(frames)
+        self.part = KERNEL if inner and outer else BOTH if inner else USER
 
 
 def assemble(pieces, wanted):
