@@ -101,7 +101,7 @@ static void set_content_hash(struct eh_reader *r)
 
 static void set_info(struct eh_reader *r)
 {
-    const struct etl_header *h = etl_trace_header(&r->trace, r->trace.first);
+    const struct etl_header *h = r->trace.clocks[r->trace.first].header;
     r->info.start_unix_ns = filetime_to_unix_ns(r->trace.start_time);
     r->info.boot_unix_ns = h->boot_time ? filetime_to_unix_ns(h->boot_time) : 0;
     r->info.os_major = h->os_major;
@@ -411,11 +411,16 @@ static inline int take_common(struct eh_reader *r, const struct etl_stream *s, s
 {
     int hook = etl_stream_hook(s);
     const uint8_t *at = s->current;
-    if (hook >> 8 != HEAP_GROUP || at[HOOK_KIND] != REC_SYSTEM64)
+    if (hook >> 8 != HEAP_GROUP || !rec_is_system(at))
         return 0;
     struct eh_event *row = event_row(r);
     clear_row(row);
-    if (!heap_decode_common(at + SYSTEM_BYTES, s->current_size - SYSTEM_BYTES, hook & 0xFF, row))
+    const uint8_t *payload = at + SYSTEM_BYTES;
+    uint32_t length = s->current_size - SYSTEM_BYTES;
+    bool decoded = at[HOOK_KIND] == REC_SYSTEM64
+                       ? heap_decode_common(payload, length, hook & 0xFF, 8, row)
+                       : heap_decode_common(payload, length, hook & 0xFF, 4, row);
+    if (!decoded)
         return 0;
     set_place(s, row);
     uint64_t ids = load_u64(at + SYSTEM_THREAD);

@@ -13,6 +13,7 @@
 #define LIMIT_INPUTS         4096u
 #define LIMIT_UNPACKED_BYTES (UINT64_C(1) << 40) /* spooled from a pipe or out of a zstd stream */
 #define LIMIT_SEGMENTS       4096u /* header buffers of one input */
+#define LIMIT_SESSIONS       16384u /* the same over all inputs */
 
 /* What a trace tells of the system. */
 #define LIMIT_PROCESSES      (1u << 20)

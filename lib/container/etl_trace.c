@@ -8,14 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct etl_header *etl_trace_header(const struct etl_trace *t, size_t i)
-{
-    const struct etl_file *f = t->files;
-    for (; i >= f->segment_count; f++)
-        i -= f->segment_count;
-    return &f->segments[i].header;
-}
-
 static bool same_axis(const struct etl_header *a, const struct etl_header *b)
 {
     return a->boot_time == b->boot_time && a->frequency == b->frequency &&
@@ -32,12 +24,12 @@ static void set_plain(struct etl_clock *c)
 /* One raw axis with the smallest raw start as zero, or wall time from the smallest StartTime. */
 static void set_axis(struct etl_trace *t)
 {
-    const struct etl_header *zero = etl_trace_header(t, 0);
+    const struct etl_header *zero = t->clocks[0].header;
     t->one_axis = true;
     for (size_t i = 1; i < t->clock_count; i++)
-        t->one_axis &= same_axis(zero, etl_trace_header(t, i));
+        t->one_axis &= same_axis(zero, t->clocks[i].header);
     for (size_t i = 1; i < t->clock_count; i++) {
-        const struct etl_header *h = etl_trace_header(t, i);
+        const struct etl_header *h = t->clocks[i].header;
         if (t->one_axis ? h->raw_start < zero->raw_start : h->start_time < zero->start_time) {
             zero = h;
             t->first = i;
@@ -45,7 +37,7 @@ static void set_axis(struct etl_trace *t)
     }
     t->start_time = zero->start_time;
     for (size_t i = 0; i < t->clock_count; i++) {
-        const struct etl_header *h = etl_trace_header(t, i);
+        const struct etl_header *h = t->clocks[i].header;
         t->clocks[i].frequency = h->frequency;
         t->clocks[i].zero = t->one_axis ? zero->raw_start : h->raw_start;
         if (!t->one_axis)
@@ -65,9 +57,9 @@ int64_t etl_time_ns_any(const struct etl_clock *c, int64_t raw)
 static void set_boots(struct etl_trace *t)
 {
     for (size_t i = 0; i < t->clock_count; i++) {
-        int64_t boot = etl_trace_header(t, i)->boot_time;
+        int64_t boot = t->clocks[i].header->boot_time;
         size_t j = 0;
-        while (etl_trace_header(t, j)->boot_time != boot)
+        while (t->clocks[j].header->boot_time != boot)
             j++;
         t->clocks[i].boot = j < i ? t->clocks[j].boot : (uint32_t)t->boots++;
     }
@@ -101,13 +93,28 @@ static int add_streams(struct etl_trace *t, size_t input, size_t first_clock)
     return 0;
 }
 
-static int build(struct etl_trace *t, struct eh_error *e)
+/* One clock for each session, in the order of inputs and of sessions in them. */
+static int add_clocks(struct etl_trace *t, struct eh_error *e)
 {
+    size_t sessions = 0;
     for (size_t i = 0; i < t->file_count; i++)
-        t->clock_count += t->files[i].segment_count;
-    t->clocks = calloc(t->clock_count, sizeof *t->clocks);
+        sessions += t->files[i].segment_count;
+    if (sessions > LIMIT_SESSIONS)
+        return eh_fail(e, EH_ERR_LIMIT, 0, EH_NO_OFFSET, "more than %u sessions in all inputs",
+                       (unsigned)LIMIT_SESSIONS);
+    t->clocks = calloc(sessions, sizeof *t->clocks);
     if (!t->clocks)
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+    for (size_t i = 0; i < t->file_count; i++)
+        for (size_t j = 0; j < t->files[i].segment_count; j++)
+            t->clocks[t->clock_count++].header = &t->files[i].segments[j].header;
+    return 0;
+}
+
+static int build(struct etl_trace *t, struct eh_error *e)
+{
+    if (add_clocks(t, e) < 0)
+        return -1;
     set_axis(t);
     set_boots(t);
     size_t clock = 0;
@@ -197,9 +204,11 @@ static enum etl_step end_buffer(struct etl_trace *t, struct etl_stream *s, enum 
     if (t->telling) {
         int64_t offset = s->open_offset + (s->at - s->bytes);
         if (why == REC_DAMAGED)
-            tell_damage(t, s, offset, left, "a record that does not fit; the rest of its buffer is lost");
+            tell_damage(t, s, offset, left,
+                        "a record that does not fit; the rest of its buffer is lost");
         else if (left >= 8 && !only_fill(s->at, left))
-            tell_damage(t, s, offset, left, "no record where one is due; the rest of its buffer is lost");
+            tell_damage(t, s, offset, left,
+                        "no record where one is due; the rest of its buffer is lost");
     }
     s->at = s->end;
     return ETL_BUFFER;
@@ -278,8 +287,11 @@ int etl_stream_peek(struct etl_trace *t, struct etl_stream *s, struct eh_error *
     uint8_t bytes[BUF_HEADER_BYTES + SYSTEM_BYTES];
     if (b->compressed || b->valid < sizeof bytes)
         return 0;
-    if (source_read(s->file->source, b->offset, bytes, sizeof bytes, e) < 0)
+    int64_t n = source_read(s->file->source, b->offset, bytes, sizeof bytes, e);
+    if (n < 0)
         return eh_context(e, "%s", s->file->path);
+    if ((size_t)n < sizeof bytes)
+        return 0; /* the input has shrunk: told when the buffer is opened */
     /* Only what surely is the first record: a wrong key would hold back those behind it. */
     const uint8_t *at = bytes + BUF_HEADER_BYTES;
     uint32_t time = rec_hooked_time(at), size = load_u16(at + HOOK_SIZE);

@@ -10,6 +10,7 @@
 
 /* A session on the trace's axis. */
 struct etl_clock {
+    const struct etl_header *header;
     int64_t zero;      /* raw time that lies at base_ns */
     int64_t base_ns;   /* since the trace's start */
     int64_t frequency; /* ticks per second */
@@ -50,7 +51,7 @@ struct etl_trace {
     struct etl_stream *streams; /* by session, then processor: the order among equal times */
     size_t stream_count, stream_room;
     bool one_axis;    /* all sessions share boot, frequency and clock: raw times compare */
-    size_t first;     /* index of the session that the trace starts with, over all inputs */
+    size_t first;     /* index of the clock of the session that the trace starts with */
     int64_t start_time; /* FILETIME of the trace's start */
     struct etl_counts counts;
     struct notices notices;
@@ -67,9 +68,6 @@ int etl_trace_open(struct etl_trace *t, const char *const *paths, size_t count,
                    const struct notices *notices, int (*spooled)(void *context, uint64_t bytes),
                    void *context, struct eh_error *e);
 void etl_trace_close(struct etl_trace *t);
-
-/* Session `i` over all inputs, counted as clocks are. */
-const struct etl_header *etl_trace_header(const struct etl_trace *t, size_t i);
 
 /* Puts every stream back to its beginning; `telling` for the one pass that tells damage. */
 void etl_trace_rewind(struct etl_trace *t, bool telling);

@@ -20,35 +20,38 @@ struct heap_extra {
 };
 
 /* The three records that make up nearly every trace, in the layout nearly all of them have: the
- * payload of a 64-bit alloc, free or realloc, decoded in place. Worth it: skips the layout search
- * and the field loop. False: not one of them, nothing is set. */
+ * payload of an alloc, free or realloc whose size is just that of its own pointer size (4 or 8, a
+ * constant at the call), decoded in place. Worth it: skips the layout search and the field loop.
+ * False: not one of them, nothing is set. */
 static inline bool heap_decode_common(const uint8_t *payload, uint32_t length, unsigned type,
-                                      struct eh_event *row)
+                                      unsigned pointer_size, struct eh_event *row)
 {
-    enum { ALLOC64 = 28, FREE64 = 20, REALLOC64 = 44 };
-    if (type == 0x21 && length == ALLOC64) {
+    const unsigned p = pointer_size;
+#define FIELD(n) (p == 8 ? load_u64(payload + (n) * p) : load_u32(payload + (n) * p))
+    if (type == 0x21 && length == 3 * p + 4) {
         row->kind = EH_ALLOC;
-        row->size = load_u64(payload + 8);
-        row->address = load_u64(payload + 16);
-        row->source = load_u32(payload + 24);
+        row->size = FIELD(1);
+        row->address = FIELD(2);
+        row->source = load_u32(payload + 3 * p);
         row->flags |= EH_HAS_HEAP | EH_HAS_SIZE | EH_HAS_ADDRESS | EH_HAS_SOURCE;
-    } else if (type == 0x24 && length == FREE64) {
+    } else if (type == 0x24 && length == 2 * p + 4) {
         row->kind = EH_FREE;
-        row->address = load_u64(payload + 8);
-        row->source = load_u32(payload + 16);
+        row->address = FIELD(1);
+        row->source = load_u32(payload + 2 * p);
         row->flags |= EH_HAS_HEAP | EH_HAS_ADDRESS | EH_HAS_SOURCE;
-    } else if (type == 0x22 && length == REALLOC64) {
+    } else if (type == 0x22 && length == 5 * p + 4) {
         row->kind = EH_REALLOC;
-        row->address = load_u64(payload + 8);
-        row->old_address = load_u64(payload + 16);
-        row->size = load_u64(payload + 24);
-        row->old_size = load_u64(payload + 32);
-        row->source = load_u32(payload + 40);
+        row->address = FIELD(1);
+        row->old_address = FIELD(2);
+        row->size = FIELD(3);
+        row->old_size = FIELD(4);
+        row->source = load_u32(payload + 5 * p);
         row->flags |= EH_HAS_HEAP | EH_HAS_SIZE | EH_HAS_ADDRESS | EH_HAS_SOURCE;
     } else {
         return false;
     }
-    row->heap = load_u64(payload);
+    row->heap = FIELD(0);
+#undef FIELD
     row->hook = (uint16_t)(HEAP_GROUP << 8 | type);
     return true;
 }

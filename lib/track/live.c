@@ -8,13 +8,8 @@
 
 #define FIRST_SLOTS 16
 
-uint32_t slab_take(struct slab *s)
+uint32_t slab_take_fresh(struct slab *s)
 {
-    if (s->free_list) {
-        uint32_t id = s->free_list;
-        s->free_list = slab_block(s, id)->number;
-        return id;
-    }
     if (s->next_fresh >= LIMIT_LIVE_BLOCKS)
         return 0;
     if (s->next_fresh >> SLAB_CHUNK_BITS == s->chunk_count) {
@@ -26,12 +21,6 @@ uint32_t slab_take(struct slab *s)
         s->chunks[s->chunk_count++] = chunk;
     }
     return ++s->next_fresh;
-}
-
-void slab_give(struct slab *s, uint32_t id)
-{
-    slab_block(s, id)->number = s->free_list;
-    s->free_list = id;
 }
 
 void slab_finish(struct slab *s)
@@ -68,20 +57,15 @@ static int grow(struct live *l)
     free(l->slots);
     l->slots = bigger;
     l->mask = (uint32_t)(more - 1);
+    l->most = l->mask - l->mask / 4;
     return 0;
 }
 
-int live_put(struct live *l, struct live_place place, uint32_t id)
+int live_put_growing(struct live *l, struct live_place place, uint32_t id)
 {
-    uint64_t slot = (uint64_t)place.tag << 32 | id;
-    /* At most three quarters of the slots are in use. */
-    if (l->slots && l->count < l->mask - l->mask / 4) {
-        l->slots[place.at] = slot;
-    } else {
-        if (grow(l) < 0)
-            return -1;
-        place_slot(l->slots, l->mask, slot);
-    }
+    if (grow(l) < 0)
+        return -1;
+    place_slot(l->slots, l->mask, (uint64_t)place.tag << 32 | id);
     l->count++;
     return 0;
 }

@@ -40,9 +40,25 @@ static inline struct block *slab_block(const struct slab *s, uint32_t id)
     return &s->chunks[i >> SLAB_CHUNK_BITS][i & ((1u << SLAB_CHUNK_BITS) - 1)];
 }
 
+/* slab_take() where no block has been given back. */
+uint32_t slab_take_fresh(struct slab *s);
+
 /* A new block's id, 0 without memory or past LIMIT_LIVE_BLOCKS. Its fields are unset. */
-uint32_t slab_take(struct slab *s);
-void slab_give(struct slab *s, uint32_t id);
+static inline uint32_t slab_take(struct slab *s)
+{
+    uint32_t id = s->free_list;
+    if (!id)
+        return slab_take_fresh(s);
+    s->free_list = slab_block(s, id)->number;
+    return id;
+}
+
+static inline void slab_give(struct slab *s, uint32_t id)
+{
+    slab_block(s, id)->number = s->free_list;
+    s->free_list = id;
+}
+
 void slab_finish(struct slab *s);
 
 /* Open addressing, linear probing, backward shift on removal, so that no dead slots gather. A slot
@@ -51,6 +67,7 @@ struct live {
     uint64_t *slots;
     uint32_t mask; /* slots - 1; 0 without slots */
     uint32_t count;
+    uint32_t most; /* entries before it grows: three quarters of the slots */
 };
 
 /* Where an address stands in a table, or would. Good until the table changes. */
@@ -78,8 +95,18 @@ static inline struct live_place live_seek(const struct live *l, const struct sla
     return p;
 }
 
+/* live_put() where the table is full. */
+int live_put_growing(struct live *l, struct live_place place, uint32_t id);
+
 /* Enters block `id`, whose address was sought and found not live. 0, or -1 without memory. */
-int live_put(struct live *l, struct live_place place, uint32_t id);
+static inline int live_put(struct live *l, struct live_place place, uint32_t id)
+{
+    if (l->count >= l->most)
+        return live_put_growing(l, place, id);
+    l->slots[place.at] = (uint64_t)place.tag << 32 | id;
+    l->count++;
+    return 0;
+}
 
 /* Takes the block found at `place` out. It stays in the slab. */
 void live_cut(struct live *l, struct live_place place);

@@ -1,6 +1,7 @@
 #include "track/track.h"
 
 #include "base/array.h"
+#include "base/inline.h"
 #include "base/hash.h"
 
 #include <stdlib.h>
@@ -61,7 +62,7 @@ static int new_heap(struct track *t, uint32_t process, uint64_t handle, uint32_t
     return 0;
 }
 
-static inline int find_heap(struct track *t, uint32_t process, uint64_t handle, uint32_t *ret_heap)
+EH_ALWAYS_INLINE int find_heap(struct track *t, uint32_t process, uint64_t handle, uint32_t *ret_heap)
 {
     struct heap_cache *c =
         &t->cache[((handle ^ process) * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - HEAP_CACHE_BITS)];
@@ -171,7 +172,7 @@ static struct eh_event drop_block(struct track *t, struct heap_state *h, struct 
     return row;
 }
 
-static inline int add_block(struct track *t, struct heap_state *h, struct live_place place,
+EH_ALWAYS_INLINE int add_block(struct track *t, struct heap_state *h, struct live_place place,
                      struct eh_event *row, uint32_t replaced, struct eh_error *e)
 {
     uint32_t id = slab_take(&t->slab);
@@ -213,7 +214,7 @@ static int replace_block(struct track *t, struct heap_state *h, struct live_plac
     return 0;
 }
 
-static inline int apply_alloc(struct track *t, struct heap_state *h, struct eh_event *row,
+EH_ALWAYS_INLINE int apply_alloc(struct track *t, struct heap_state *h, struct eh_event *row,
                        struct eh_event *out, struct eh_error *e)
 {
     if (!row->address) {
@@ -249,7 +250,7 @@ static bool take_late_free(struct track *t, struct block *b, struct eh_event *ro
     return late;
 }
 
-static inline void apply_free(struct track *t, struct heap_state *h, struct eh_event *row)
+EH_ALWAYS_INLINE void apply_free(struct track *t, struct heap_state *h, struct eh_event *row)
 {
     if (!row->address)
         return;
