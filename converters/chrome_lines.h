@@ -42,8 +42,10 @@ static inline void chrome_format_ts(struct chrome_lines *l, int64_t time_ns)
     uint64_t high = ns / 1000000;
     uint32_t low = (uint32_t)(ns - high * 1000000), microseconds = low / 1000;
     char *at = l->ts.text;
-    if (high)
-        at = put_triple(put_same_leading(at, &l->milliseconds, high), microseconds);
+    if (high + 1 == l->milliseconds.above)
+        at = put_triple(put_kept_leading(at, &l->milliseconds), microseconds);
+    else if (high)
+        at = put_triple(put_new_leading(at, &l->milliseconds, high), microseconds);
     else
         at = put_leading_triple(at, microseconds);
     *at++ = '.';
@@ -103,10 +105,21 @@ static inline char *chrome_put_size(char *at, uint64_t size)
     return size <= INT64_MAX ? put_u64(at, size) : chrome_put_large(at, size);
 }
 
+char *chrome_put_new_sum(char *at, struct text_leading *l, uint64_t sum);
+
 /* The same for a sum that is near the one before. */
 static inline char *chrome_put_sum(char *at, struct text_leading *l, uint64_t sum)
 {
-    return sum <= INT64_MAX ? put_near_u64(at, l, sum) : chrome_put_large(at, sum);
+    uint64_t high = sum / 1000000;
+    if (high + 1 != l->above)
+        return chrome_put_new_sum(at, l, sum);
+    return put_six_digits(put_kept_leading(at, l), (uint32_t)(sum - high * 1000000));
+}
+
+/* A number of blocks, near the one before. */
+static inline char *chrome_put_count(char *at, struct text_leading *l, uint64_t count)
+{
+    return count <= UINT32_MAX ? put_near_u32(at, l, (uint32_t)count) : put_u64(at, count);
 }
 
 /* The inside of a JSON string, of any length. */

@@ -124,7 +124,7 @@ put_heap_line(struct chrome_lines *l, char *at, struct heap_track *h, const stru
     at = chrome_put_piece(chrome_put_line_start(l, at), &h->start);
     at = PUT(chrome_put_ts(at, ts), ",\"args\":{\"live bytes\":");
     at = PUT(chrome_put_sum(at, &h->bytes_text, bytes), ",\"live blocks\":");
-    return PUT(put_near_count(at, &h->blocks_text, blocks), "}}");
+    return PUT(chrome_put_count(at, &h->blocks_text, blocks), "}}");
 }
 
 static inline char *put_total_line(struct chrome_lines *l, char *at, struct process_track *p,

@@ -452,18 +452,16 @@ static inline char *put_next_time(struct events *s, char *at, int64_t time_ns)
 }
 
 /* The blocks of a heap mostly share the upper half of a 64-bit address. */
-static inline char *put_next_address(const struct events *s, char *at, struct text_leading *l,
-                                     uint64_t address)
+static inline char *put_next_address(char *at, struct text_leading *l, uint64_t address)
 {
     uint64_t high = address >> 32;
-    if (!high || s->sheet.dialect.decimal_addresses)
-        return put_address(s, at, address);
-    if (l->value != high) {
-        l->value = high;
+    if (high + 1 != l->above) {
+        if (!high)
+            return put_hex(at, address);
+        l->above = high + 1;
         l->length = (size_t)(put_hex(l->text, high) - l->text);
     }
-    memcpy(at, l->text, sizeof l->text);
-    return put_eight_hex_digits(at + l->length, (uint32_t)address);
+    return put_eight_hex_digits(put_kept_leading(at, l), (uint32_t)address);
 }
 
 /* time_ns to size_bytes */
@@ -479,7 +477,7 @@ static inline char *put_beginning(struct events *s, char *at, const struct who *
     memcpy(at, what->text, sizeof what->text);
     at += what->length;
     if (row->flags & EH_HAS_ADDRESS)
-        at = put_next_address(s, at, &heap->address, row->address);
+        at = put_next_address(at, &heap->address, row->address);
     *at++ = delimiter;
     at = put_size(at, row);
     *at++ = delimiter;
@@ -515,7 +513,7 @@ static inline char *put_end(const struct events *s, char *at, struct heap_leadin
     if (row->flags & EH_HAS_LIVE) {
         at = put_near_u64(at, &heap->live_bytes, row->heap_live_bytes);
         *at++ = delimiter;
-        at = put_near_count(at, &heap->live_blocks, row->heap_live_blocks);
+        at = put_near_u32(at, &heap->live_blocks, row->heap_live_blocks);
         *at++ = delimiter;
     } else {
         at[0] = at[1] = delimiter;
@@ -541,7 +539,7 @@ static int write_chosen_row(struct events *s, const struct eh_event *row, bool w
     return 0;
 }
 
-/* The same for the default columns, unless `who` is too long to be kept. */
+/* The same for the default columns and dialect of numbers, unless `who` is too long to be kept. */
 static inline int write_default_row(struct events *s, const struct eh_event *row)
 {
     const struct who *who = who_of(s, row);
@@ -574,7 +572,7 @@ static int write_chosen_rows(struct events *s, const struct eh_event *rows, size
 static int write_rows(struct csv_sheet *sheet, const struct eh_event *rows, size_t count)
 {
     struct events *s = (struct events *)sheet;
-    if (sheet->columns_given)
+    if (sheet->columns_given || sheet->dialect.decimal_addresses)
         return write_chosen_rows(s, rows, count);
     for (const struct eh_event *row = rows; row < rows + count; row++)
         if (is_shown(row) && write_default_row(s, row) < 0)

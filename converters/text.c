@@ -37,12 +37,28 @@ char *put_long_u64(char *at, uint64_t value)
     return put_nine_digits(at, (uint32_t)(value % TEXT_TEN_TO_9));
 }
 
-char *put_new_leading(char *at, struct text_leading *l, uint64_t value)
+char *put_new_leading(char *at, struct text_leading *l, uint64_t leading)
 {
-    l->value = value;
-    l->length = (uint64_t)(put_u64(at, value) - at);
+    l->above = leading + 1;
+    l->length = (uint64_t)(put_u64(at, leading) - at);
     memcpy(l->text, at, l->length);
     return at + l->length;
+}
+
+char *put_new_near_u64(char *at, struct text_leading *l, uint64_t value)
+{
+    if (value < 1000000)
+        return put_u64(at, value);
+    at = put_new_leading(at, l, value / 1000000);
+    return put_six_digits(at, (uint32_t)(value % 1000000));
+}
+
+char *put_new_near_u32(char *at, struct text_leading *l, uint32_t value)
+{
+    if (value < 1000)
+        return put_u64(at, value);
+    at = put_new_leading(at, l, value / 1000);
+    return put_triple(at, value % 1000);
 }
 
 char *put_hex(char *at, uint64_t value)

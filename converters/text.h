@@ -89,40 +89,42 @@ static inline char *put_u64(char *at, uint64_t value)
 /* The leading digits of the number written before: those of sums and times seldom change from one
  * row to the next. Zeroed is none. */
 struct text_leading {
-    uint64_t value; /* 0: none */
+    uint64_t above; /* what they are as a number, plus 1; 0: none */
     uint64_t length;
     char text[16];
 };
 
-char *put_new_leading(char *at, struct text_leading *l, uint64_t value);
+/* Writes the digits of `leading` and keeps them. */
+char *put_new_leading(char *at, struct text_leading *l, uint64_t leading);
 
-static inline char *put_same_leading(char *at, struct text_leading *l, uint64_t value)
+static inline char *put_kept_leading(char *at, const struct text_leading *l)
 {
-    if (value != l->value)
-        return put_new_leading(at, l, value);
     memcpy(at, l->text, sizeof l->text);
     return at + l->length;
 }
 
-/* put_u64() of numbers that mostly share all but their last six digits. */
 #define TEXT_NEAR_BYTES 24
+
+/* The slow paths of the two below. */
+char *put_new_near_u64(char *at, struct text_leading *l, uint64_t value);
+char *put_new_near_u32(char *at, struct text_leading *l, uint32_t value);
+
+/* put_u64() of numbers that mostly share all but their last six digits. TEXT_NEAR_BYTES. */
 static inline char *put_near_u64(char *at, struct text_leading *l, uint64_t value)
 {
     uint64_t high = value / 1000000;
-    if (!high)
-        return put_u64(at, value);
-    at = put_same_leading(at, l, high);
-    return put_six_digits(at, (uint32_t)(value - high * 1000000));
+    if (high + 1 != l->above)
+        return put_new_near_u64(at, l, value);
+    return put_six_digits(put_kept_leading(at, l), (uint32_t)(value - high * 1000000));
 }
 
 /* The same for smaller numbers, which share all but their last three. */
-static inline char *put_near_count(char *at, struct text_leading *l, uint64_t value)
+static inline char *put_near_u32(char *at, struct text_leading *l, uint32_t value)
 {
-    uint32_t high = (uint32_t)value / 1000;
-    if (!high || value >= TEXT_TEN_TO_9)
-        return put_u64(at, value);
-    at = put_same_leading(at, l, high);
-    return put_triple(at, (uint32_t)value - high * 1000);
+    uint32_t high = value / 1000;
+    if (high + UINT64_C(1) != l->above)
+        return put_new_near_u32(at, l, value);
+    return put_triple(put_kept_leading(at, l), value - high * 1000);
 }
 
 static inline char *put_i64(char *at, int64_t value)
