@@ -288,12 +288,15 @@ class Streams(Convert):
 
 class Terminal(Convert):
 
+    def open_terminal(self):
+        try:
+            return pty.openpty()
+        except OSError as error:
+            return self.skipTest('no terminal to be had: %s' % error)
+
     def on_terminal(self, *args):
         """Runs with output and standard error on a terminal: status and what it showed."""
-        try:
-            master, slave = pty.openpty()
-        except OSError as error:
-            self.skipTest('no terminal to be had: %s' % error)
+        master, slave = self.open_terminal()
         process = subprocess.Popen(support.program('etl2csv') + list(args), stdout=slave,
                                    stderr=slave)
         os.close(slave)
@@ -327,7 +330,7 @@ class Terminal(Convert):
         with open(self.trace, 'rb') as f:
             data = f.read()
         for options, drawn in (([], True), (['-q'], False), (['--no-progress'], False)):
-            master, slave = pty.openpty()
+            master, slave = self.open_terminal()
             process = subprocess.Popen(
                 support.program('etl2csv') + ['-', '-o', self.path('p.csv'), '-f'] + options,
                 stdin=subprocess.PIPE, stderr=slave)
