@@ -58,8 +58,8 @@ static inline char *put_short_varint(char *at, uint64_t value)
     return at + 3;
 }
 
-/* A number inside an encoded point. Within a range, that of numbers with the same bits from the 15th
- * on, only its two lowest bytes change, and the point keeps its length. */
+/* A number inside an encoded point. Within a range, that of numbers with the same bits from the
+ * 15th on, only its two lowest bytes change, and the point keeps its length. */
 struct counter_value {
     uint64_t least, span; /* the range; span 0: the point is of no use for the next */
     uint16_t more;        /* the continuation bits of the two bytes */
