@@ -13,7 +13,7 @@ enum frame_label {
     FRAME_HEAP = 1,         /* handle */
     FRAME_HEAP_NO_STACKS,   /* handle; blocks below it are told apart by source and size */
     FRAME_NO_STACK,         /* 0 */
-    FRAME_SOURCE,           /* heap-events C.2.2 */
+    FRAME_SOURCE,           /* decode/FORMAT.md C.2.2 */
     FRAME_SIZE_CLASS,       /* size_class() */
 };
 

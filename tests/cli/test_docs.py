@@ -180,7 +180,7 @@ class Citations(unittest.TestCase):
                                read(os.path.join(support.ROOT, 'ARCHITECTURE.md'))))
         self.assertGreater(len(named), 20)
         for name in sorted(named):
-            self.assertRegex(text, r'\b%s\(' % name)
+            self.assertTrue(re.search(r'\b%s\(' % name, text), name)
 
     def test_links_lead_to_files(self):
         for page in ('README.md', 'ARCHITECTURE.md', 'NEWS.md', 'docs/semantics.md',

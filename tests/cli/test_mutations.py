@@ -1,6 +1,6 @@
 """Traces cut at any offset and overwritten at random, through all converters.
 
-No crash, no hang, no unbounded memory, a status that the contract knows; and whatever happens, the
+No crash, no hang, no unbounded memory, a status that semantics 1 knows; and whatever happens, the
 records of every buffer that no mutation touched are there. The mutations are seeded: a failure
 names the one that caused it. ETLHEAP_LONG=1 takes 500 cuts and 2 000 mutations of 3 MB.
 """

@@ -1,7 +1,7 @@
 """The container of an .etl file, for the oracle: buffers, records, clocks, order.
 
-Written from the format notes and the contract alone, not from the C sources, and written to be
-read: every rule of contract 2 "Files", "Time" and "Order" stands here once.
+Written from the format notes and docs/semantics.md alone, not from the C sources, and written to be
+read: every rule of semantics 2 "Files", "Time" and "Order" stands here once.
 """
 import heapq
 import struct
@@ -522,7 +522,7 @@ class Record:
 
 
 class Trace:
-    """Several inputs as one trace. records() gives them in the contract's order."""
+    """Several inputs as one trace. records() gives them in the order of semantics 2."""
 
     def __init__(self, paths):
         self.inputs = [Container(path) for path in paths]

@@ -1,4 +1,4 @@
-"""Heap events, process instances and live blocks, for the oracle (contract 2, 3 and 5).
+"""Heap events, process instances and live blocks, for the oracle (semantics 2, 3 and 5).
 
 Heap() walks a trace's records in merged order and leaves rows (one per heap event), instances,
 blocks and counts behind. Slow and plain on purpose: one dictionary per question.
@@ -94,7 +94,7 @@ def exact_layout(kind, pointer_size, size):
 
 
 def choose_layout(kind, pointer_size, size):
-    """The layout for a payload of `size` bytes (contract 2 "Records"), or None."""
+    """The layout for a payload of `size` bytes (semantics 2 "Records"), or None."""
     entry = (exact_layout(kind, pointer_size, size)
              or exact_layout(kind, 12 - pointer_size, size))
     if entry:

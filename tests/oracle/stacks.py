@@ -1,4 +1,4 @@
-"""Stacks and modules, for the oracle (contract 2 "Stacks", heap-events C.6 and D.4).
+"""Stacks and modules, for the oracle (semantics 2 "Stacks", decode/FORMAT.md C.6 and D.4).
 
 Stacks.see() is shown every record in merged order and remembers the pieces; attach() then puts
 them together and gives each heap event its own. No windows and no limits: the whole trace is

@@ -1,4 +1,4 @@
-"""The tables of etl2csv other than events, for the oracle (contract 4 and 5).
+"""The tables of etl2csv other than events, for the oracle (semantics 4 and 5).
 
 Each function takes a finished heap.Heap and returns the table's rows, as lists of cells in the
 order of COLUMNS. None is an empty cell.
