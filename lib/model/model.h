@@ -26,7 +26,8 @@ struct eh_process {
     uint32_t boot; /* instances of different boots share nothing; 0, 1, ... */
 };
 
-/* A thread instance. Thread 0 is the unknown one. Complete before the first row. */
+/* A thread instance. Thread 0 is the unknown one. Grows while rows come, but all that have a name
+ * are there, with it, before the first. */
 struct eh_thread {
     uint32_t process; /* process instance */
     uint32_t tid;

@@ -14,7 +14,7 @@ struct span {
     uint64_t entered; /* epoch at which the second pass came to it */
     uint64_t key;     /* UniqueProcessKey; with has_key */
     uint64_t heap_records;
-    int64_t begin_raw;
+    int64_t begin_raw, begin_ns; /* of all but a pid's first */
     bool has_key;
     bool after_end; /* it began with an end record */
     bool has_stacks;
@@ -96,8 +96,8 @@ uint64_t owners_epoch(const struct owners *o)
 static int fail(struct eh_error *e)
 {
     return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET,
-                   "out of memory for processes and threads, or more than %u of them",
-                   (unsigned)LIMIT_PROCESSES);
+                   "out of memory for processes and threads, or more than %u and %u of them",
+                   (unsigned)LIMIT_PROCESSES, (unsigned)LIMIT_THREADS);
 }
 
 static int new_span(struct owners *o, uint32_t *ret_span)
@@ -215,20 +215,12 @@ static int next_span(struct owners *o, struct pid_entry *p, const struct moment 
         o->spans[p->current].next = next;
         o->spans[next].previous = p->current;
         o->spans[next].begin_raw = m->raw;
+        o->spans[next].begin_ns = m->time_ns;
         o->spans[next].after_end = after_end;
     }
     p->current = next;
     o->spans[next].entered = ++o->epoch;
     return 0;
-}
-
-static void close_instance(struct owners *o, uint32_t process, int64_t time_ns)
-{
-    struct eh_process *p = model_process(o->model, process);
-    if (!p->has_end) {
-        p->has_end = true;
-        p->end_ns = time_ns;
-    }
 }
 
 static bool same_key(const struct span *s, const struct process_record *r)
@@ -241,8 +233,6 @@ static int apply_start(struct owners *o, struct pid_entry *p, const struct momen
 {
     if (!same_key(&o->spans[p->current], r)) {
         *ret_ended = o->spans[p->current].process;
-        if (*ret_ended)
-            close_instance(o, *ret_ended, m->time_ns);
         if (next_span(o, p, m, false) < 0)
             return -1;
     }
@@ -266,7 +256,6 @@ static int apply_end(struct owners *o, struct pid_entry *p, const struct moment 
     if (learn_process(o, p, r) < 0)
         return -1;
     *ret_ended = o->spans[p->current].process;
-    close_instance(o, *ret_ended, m->time_ns);
     return next_span(o, p, m, true);
 }
 
@@ -430,11 +419,15 @@ int owners_settle(struct owners *o, struct eh_error *e)
         struct pid_entry *p = &o->entries[i];
         for (p->current = p->first; p->current; p->current = o->spans[p->current].next) {
             const struct span *s = &o->spans[p->current];
-            uint32_t process; /* also where nothing is known: whoever turns up then is in the model */
+            uint32_t process; /* also where nothing is known: whoever turns up is in the model then */
             if (span_process(o, p, &process) < 0)
                 return fail(e);
-            model_process(o->model, process)->heap_records = s->heap_records;
-            model_process(o->model, process)->has_stacks = s->has_stacks;
+            struct eh_process *instance = model_process(o->model, process);
+            instance->heap_records = s->heap_records;
+            instance->has_stacks = s->has_stacks;
+            instance->has_end = s->next != 0;
+            if (s->next)
+                instance->end_ns = o->spans[s->next].begin_ns;
         }
     }
     return 0;
