@@ -354,7 +354,7 @@ static struct join_origin origin_of(const struct eh_reader *r, const struct etl_
 {
     return (struct join_origin){
         .boot = s->clock->boot,
-        .stream = (uint32_t)(s - r->trace.streams),
+        .stream = s->index,
         .process_id = process_id,
         .moment = r->image_records,
     };
@@ -375,7 +375,7 @@ static inline void set_place(const struct etl_stream *s, struct eh_event *row)
 {
     row->raw_time = s->raw;
     row->time_ns = etl_time_ns(s->clock, s->raw);
-    row->cpu = s->mixed ? 0 : s->cpu;
+    row->cpu = s->cpu;
     row->flags |= s->mixed ? 0 : EH_HAS_CPU;
 }
 

@@ -102,35 +102,6 @@ static int count_heap(struct pass *p, const struct etl_stream *s, struct extreme
     return 0;
 }
 
-/* Counts SYSTEM heap records as long as they follow one another: nearly all of a heap trace, so they
- * are counted straight from their bytes, at a third of the instructions. The stream then stands
- * before the first other record. */
-static int count_run(struct pass *p, struct etl_stream *s, struct extremes *x)
-{
-    const uint8_t *at = s->at, *end = s->end;
-    struct tally *t = NULL;
-    uint32_t last_pid = REC_NO_ID;
-    while (end - at >= SYSTEM_BYTES && at[HOOK_ID + 1] == HEAP_GROUP && rec_is_system(at)) {
-        size_t size = load_u16(at + HOOK_SIZE), left = (size_t)(end - at);
-        uint32_t pid = load_u32(at + SYSTEM_PROCESS);
-        if (size < SYSTEM_BYTES || size > left || pid == REC_NO_ID)
-            break;
-        if (pid != last_pid && find_tally(p, s->clock->boot, pid, &t) < 0)
-            return -1;
-        last_pid = pid;
-        t->count++;
-        p->by_type[at[HOOK_ID]]++;
-        etl_stream_time(s, load_i64(at + SYSTEM_TIME));
-        widen(x, s->raw);
-        if (!t->stacks)
-            remember(p, s->raw, pid, load_u32(at + SYSTEM_THREAD));
-        s->events++;
-        at += REC_STEP(size) < left ? REC_STEP(size) : left;
-    }
-    s->at = at;
-    return 0;
-}
-
 /* A stack record of a thread: whose process has heap records with stacks. */
 static int note_stack(struct pass *p, uint32_t boot, int64_t event_raw, uint32_t pid, uint32_t tid)
 {
@@ -139,6 +110,50 @@ static int note_stack(struct pass *p, uint32_t boot, int64_t event_raw, uint32_t
     if (find_tally(p, boot, pid, &t) < 0)
         return -1;
     t->stacks = t->stacks || recent_has(p->heap_times, event_raw, recent_owner(pid, tid));
+    return 0;
+}
+
+static inline bool is_heap_record(const uint8_t *at, size_t size)
+{
+    return at[HOOK_ID + 1] == HEAP_GROUP && rec_is_system(at) && size >= SYSTEM_BYTES &&
+           load_u32(at + SYSTEM_PROCESS) != REC_NO_ID;
+}
+
+/* Counts heap and whole stack records as long as they follow one another: nearly all of a heap
+ * trace, so they are counted straight from their bytes, at a third of the instructions. The stream
+ * then stands before the first other record. */
+static int count_run(struct pass *p, struct etl_stream *s, struct extremes *x)
+{
+    const uint8_t *at = s->at, *end = s->end, *stack;
+    uint32_t boot = s->clock->boot, last_pid = REC_NO_ID;
+    struct tally *t = NULL;
+    for (size_t left; (left = (size_t)(end - at)) >= SYSTEM_BYTES;) {
+        size_t size = load_u16(at + HOOK_SIZE);
+        if (size > left)
+            break;
+        if (is_heap_record(at, size)) {
+            uint32_t pid = load_u32(at + SYSTEM_PROCESS);
+            if (pid != last_pid && find_tally(p, boot, pid, &t) < 0)
+                return -1;
+            last_pid = pid;
+            t->count++;
+            p->by_type[at[HOOK_ID]]++;
+            etl_stream_time(s, load_i64(at + SYSTEM_TIME));
+            widen(x, s->raw);
+            if (!t->stacks)
+                remember(p, s->raw, pid, load_u32(at + SYSTEM_THREAD));
+        } else if ((stack = stack_in_place(at, (uint32_t)size))) {
+            if (note_stack(p, boot, load_i64(stack), load_u32(stack + 8), load_u32(stack + 12)) < 0)
+                return -1;
+            last_pid = REC_NO_ID; /* its tally may have gone to another */
+            etl_stream_time(s, load_i64(at + PERFINFO_TIME));
+        } else {
+            break;
+        }
+        s->events++;
+        at += REC_STEP(size) < left ? REC_STEP(size) : left;
+    }
+    s->at = at;
     return 0;
 }
 
@@ -215,13 +230,6 @@ static enum etl_step next_context(struct pass *p, struct etl_stream *s, struct e
             return step;
         s->events++;
         int hook = etl_stream_hook(s);
-        const uint8_t *stack = hook >= 0 ? stack_in_place(s->current, s->current_size) : NULL;
-        if (stack) {
-            if (note_stack(p, s->clock->boot, load_i64(stack), load_u32(stack + 8),
-                           load_u32(stack + 12)) < 0)
-                return ETL_ERROR;
-            continue;
-        }
         if (hook >= 0 && route_hook((unsigned)hook) == ROUTE_NONE)
             continue;
         const struct record *r = etl_stream_record(s);

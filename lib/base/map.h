@@ -21,8 +21,8 @@ struct map {
 /* The id under (a, b), 0 when there is none. */
 uint32_t map_get(const struct map *m, uint64_t a, uint64_t b);
 
-/* The place of the id under (a, b), where 0 is none yet: to be set before the map is used again. NULL
- * without memory. */
+/* The place of the id under (a, b), where 0 is none yet: to be set before the map is used again.
+ * NULL without memory. */
 uint32_t *map_id(struct map *m, uint64_t a, uint64_t b);
 
 /* Sets the id (not 0) under (a, b), new or not. 0, or -1 without memory. */

@@ -1,5 +1,5 @@
-/* A bounded memory of pairs (raw time, owner) seen lately: exact in what it confirms, forgetful under
- * pressure. A new pair takes the older of two places that its hash allows. */
+/* A bounded memory of pairs (raw time, owner) seen lately: exact in what it confirms, forgetful
+ * under pressure. A new pair takes the older of two places that its hash allows. */
 #ifndef ETLHEAP_BASE_RECENT_H
 #define ETLHEAP_BASE_RECENT_H
 

@@ -61,8 +61,8 @@ void etl_file_close(struct etl_file *file);
 
 /* Reads the valid bytes of a buffer, expanding them if they are packed. *bytes (`room` bytes, may
  * grow) receives them with the buffer header in front; `packed` is scratch of the same kind.
- * Returns the valid length, >= BUF_HEADER_BYTES; or 0 when the buffer's stream is broken; or -1 on a
- * read error, without memory, or when the input has shrunk since it was opened. */
+ * Returns the valid length, >= BUF_HEADER_BYTES; or 0 when the buffer's stream is broken; or -1 on
+ * a read error, without memory, or when the input has shrunk since it was opened. */
 int64_t etl_file_load(struct etl_file *file, const struct etl_buffer *buffer, uint8_t **bytes,
                       size_t *room, uint8_t **packed, size_t *packed_room, struct eh_error *e);
 

@@ -132,7 +132,7 @@ enum {
     LOG_CPU_MHZ = 0x34,
     LOG_TIMEZONE32 = 0x40,
     LOG_TIMEZONE64 = 0x48,
-    LOG_BOOT_TIME32 = 0xF0, /* then frequency +8, start +0x10, clock type +0x18, buffers lost +0x1C, names +0x20 */
+    LOG_BOOT_TIME32 = 0xF0, /* LOG_TAIL_ fields lie so far behind it */
     LOG_BOOT_TIME64 = 0xF8,
     LOG_TAIL_FREQUENCY = 0x08,
     LOG_TAIL_START_TIME = 0x10,

@@ -78,16 +78,18 @@ static int add_streams(struct etl_trace *t, size_t input, size_t first_clock)
             t->bytes_total += (last++)->stored;
         if (ARRAY_RESERVE(t->streams, t->stream_room, t->stream_count + 1) < 0)
             return -1;
-        t->streams[t->stream_count++] = (struct etl_stream){
+        bool mixed = f->segments[b->segment].header.mode & LOG_MODE_NO_PER_PROCESSOR;
+        t->streams[t->stream_count] = (struct etl_stream){
             .first = b,
             .next = b,
             .last = last,
             .clock = &t->clocks[first_clock + b->segment],
             .file = f,
-            .input = (uint32_t)input,
-            .cpu = b->cpu,
-            .mixed = f->segments[b->segment].header.mode & LOG_MODE_NO_PER_PROCESSOR,
+            .index = (uint32_t)t->stream_count,
+            .cpu = mixed ? 0 : b->cpu,
+            .mixed = mixed,
         };
+        t->stream_count++;
         b = last;
     }
     return 0;

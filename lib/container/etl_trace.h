@@ -36,7 +36,7 @@ struct etl_stream {
     bool raw_is_key; /* the trace has one axis: raw times compare as they are */
     bool mixed;   /* the session mixed its processors in one stream: cpu says nothing */
     uint16_t cpu;
-    uint32_t input; /* index of the input */
+    uint32_t index; /* of this stream in the trace */
     const uint8_t *current; /* the record the stream stands at, NULL at a buffer's end */
     uint32_t current_size;  /* bytes, unpadded */
     bool parsed;            /* `record` describes it already */

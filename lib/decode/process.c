@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* A SID is preceded by a TOKEN_USER of two pointers; a zero dword in its place means no SID, except
- * where a tool that rewrote the record zeroed the pointers and kept the SID (seen in real files). */
+ * where a tool that rewrote the record zeroed the pointers and kept the SID (real files do). */
 static bool has_sid(const struct cursor *c, unsigned pointer_size)
 {
     static const uint8_t zeros[16];

@@ -52,7 +52,7 @@ static inline const uint8_t *stack_in_place(const uint8_t *record, uint32_t size
 {
     enum { HOOK_STACK = 0x1820 };
     bool plain = load_u16(record + HOOK_ID) == HOOK_STACK && record[HOOK_KIND] == REC_PERFINFO64 &&
-                 size >= PERFINFO_BYTES + STACK_HEADER_BYTES;
+                 rec_hooked_time(record) && size >= PERFINFO_BYTES + STACK_HEADER_BYTES;
     return plain ? record + PERFINFO_BYTES : NULL;
 }
 

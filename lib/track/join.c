@@ -19,6 +19,7 @@ enum part { PART_KERNEL = 1, PART_USER = 2 };
 struct pending {
     struct eh_event row;
     struct join_origin origin;
+    uint32_t bucket;
     uint32_t next;  /* in its bucket: position + 1, 0 at the end */
     uint32_t parts; /* enum part */
     uint32_t kernel, user; /* drafts; a whole stack is in `user` with both parts set */
@@ -495,6 +496,7 @@ int join_put(struct join *j, const struct join_origin *o, struct eh_error *e)
         return 0;
     j->nobodys += o->process_id == REC_NO_ID;
     struct bucket *b = bucket_of(j, p->row.raw_time, waiting_tid(p));
+    p->bucket = (uint32_t)(b - j->buckets);
     if (b->last)
         j->ring[b->last - 1].next = at + 1;
     else
@@ -508,7 +510,7 @@ static void leave_bucket(struct join *j, const struct pending *p)
 {
     if (p->row.kind >= EH_HEAP_KINDS)
         return;
-    struct bucket *b = bucket_of(j, p->row.raw_time, waiting_tid(p));
+    struct bucket *b = &j->buckets[p->bucket];
     b->first = p->next;
     if (!b->first)
         b->last = 0;

@@ -337,7 +337,7 @@ static void begin_sweep(struct track *t, const struct eh_event *last, uint8_t re
 }
 
 /* The changes of one event; returns how many drops stand before its row. */
-static int apply(struct track *t, struct eh_event *row, struct eh_event *out, struct eh_error *e)
+EH_ALWAYS_INLINE int apply(struct track *t, struct eh_event *row, struct eh_event *out, struct eh_error *e)
 {
     struct heap_state *h = &t->heaps[row->heap_index];
     switch (row->kind) {
