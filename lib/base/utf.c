@@ -74,7 +74,8 @@ size_t ansi_length(const uint8_t *text, size_t length)
     return nul ? (size_t)(nul - text) : length;
 }
 
-/* Length of the valid UTF-8 character at `at`, 0 if it is none: no overlong forms, no surrogates. */
+/* Length of the valid UTF-8 character at `at`, 0 if it is none: overlong forms and surrogates are
+ * not. */
 static size_t character(const uint8_t *at, size_t left)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};

@@ -140,7 +140,8 @@ static void tell_session(struct index *x, int64_t at, const struct etl_header *h
     x->counts->buffers_lost += h->buffers_lost;
     if (h->clock_assumed)
         notice(x->notices, EH_WARNING, x->file->path, at, 0,
-               "the header names no usable clock frequency; 10 MHz is assumed, so times may be off");
+               "the header names no usable clock frequency; 10 MHz is assumed, so times may be "
+               "off");
     if (h->events_lost || h->buffers_lost)
         notice(x->notices, EH_WARNING, x->file->path, at, 0,
                "the recording session lost %u events and %u buffers; record again with more or "
@@ -153,7 +154,8 @@ static int begin_segment(struct index *x, int64_t at, uint32_t valid)
 {
     uint8_t bytes[4096];
     struct etl_file *f = x->file;
-    int64_t n = source_read(f->source, at, bytes, valid < sizeof bytes ? valid : sizeof bytes, x->e);
+    size_t length = valid < sizeof bytes ? valid : sizeof bytes;
+    int64_t n = source_read(f->source, at, bytes, length, x->e);
     if (n < 0)
         return -1;
     struct etl_header header;
@@ -340,8 +342,8 @@ static void sort_buffers(struct etl_file *f)
     if (f->buffer_count)
         qsort(f->buffers, f->buffer_count, sizeof *f->buffers, compare_buffers);
     for (size_t first = 0, i = 1; i <= f->buffer_count; i++) {
-        const struct etl_buffer *b = &f->buffers[first];
-        if (i < f->buffer_count && f->buffers[i].segment == b->segment && f->buffers[i].cpu == b->cpu)
+        const struct etl_buffer *a = &f->buffers[first], *b = &f->buffers[i];
+        if (i < f->buffer_count && a->segment == b->segment && a->cpu == b->cpu)
             continue;
         settle_order(&f->buffers[first], i - first);
         first = i;

@@ -136,7 +136,7 @@ static bool parse_trace(struct record *r, const struct kind_info *k)
     }
 }
 
-/* A WPP message's time follows a sequence number and a component id or GUID, each optional [4.6]. */
+/* A WPP message's time follows a sequence number and a component id or GUID, both optional [4.6]. */
 static void parse_wpp(struct record *r)
 {
     unsigned flags = load_u16(r->bytes + WPP_FLAGS);

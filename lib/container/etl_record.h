@@ -59,8 +59,8 @@ enum rec_result rec_parse_any(const uint8_t *at, size_t left, struct record *rec
 
 /* Takes apart the record at `at` with `left` bytes up to the buffer's valid end. `record` is set
  * only on REC_OK; its size is then at most `left`.
- * SYSTEM and plain PERFINFO records, which heap events and stacks are, are taken apart in place: half
- * the instructions. */
+ * SYSTEM and plain PERFINFO records, which heap events and stacks are, are taken apart in place:
+ * half the instructions. */
 static inline enum rec_result rec_parse(const uint8_t *at, size_t left, struct record *record)
 {
     uint32_t time = left < SYSTEM_BYTES ? 0 : rec_hooked_time(at);

@@ -38,7 +38,7 @@ enum eh_kind {
 
     EH_HEAP_KINDS, /* kinds below are heap records: one row each in the events table */
 
-    EH_DROP = EH_HEAP_KINDS, /* a block left the live state without a free record: eh_event.reason */
+    EH_DROP = EH_HEAP_KINDS, /* a block ceased to be live without a free record: eh_event.reason */
     EH_PROCESS_END,          /* a process instance ended; its drops stand before it */
     EH_KINDS
 };
@@ -62,7 +62,7 @@ enum eh_reason {
 #define EH_ADDED        0x0100u /* a block of `size` bytes became live */
 #define EH_REMOVED      0x0200u /* a block of `size` bytes ceased to be live */
 #define EH_RESIZED      0x0400u /* a block went from `previous_size` to `size` bytes in place */
-#define EH_TEMPORARY    0x0800u /* EH_FREE with EH_REMOVED: no block of its process was added since */
+#define EH_TEMPORARY    0x0800u /* EH_FREE with EH_REMOVED: its process added no block since */
 #define EH_REPLACED     0x1000u /* with EH_FREE: the late free of a block that had been replaced */
 #define EH_HIDDEN       0x8000u /* a filter keeps this row out of tables and instants */
 
@@ -109,7 +109,7 @@ _Static_assert(sizeof(struct eh_event) == 128, "a row is two cache lines");
 /* Rows in one batch at most. */
 #define EH_BATCH_ROWS 1024
 
-/* The kind's name as in the events table: "alloc", "subsegment_free", ...; for EH_UNKNOWN "unknown".
+/* The kind's name as in the events table: "alloc", "subsegment_free", ...; "unknown" for EH_UNKNOWN.
  * NULL for kinds that are no heap records. Static memory. */
 const char *eh_kind_name(enum eh_kind kind);
 

@@ -282,7 +282,8 @@ int model_draft_stack(struct eh_model *m, uint32_t process, const uint32_t *fram
         ARRAY_RESERVE(m->frame_ids, m->frame_id_room, m->frame_id_count + depth) < 0)
         return -1;
     memcpy(m->frame_ids + m->frame_id_count, frames, depth * sizeof *frames);
-    m->drafts[m->draft_count] = (struct stack_entry){process, (uint32_t)depth, m->frame_id_count, 0};
+    m->drafts[m->draft_count] =
+        (struct stack_entry){process, (uint32_t)depth, m->frame_id_count, 0};
     m->frame_id_count += depth;
     *ret_draft = x->ids[at] = (uint32_t)m->draft_count++;
     x->count++;

@@ -21,7 +21,7 @@ struct eh_process {
     bool has_start;           /* a start record was seen */
     bool has_end;             /* an end record, or a start record that took over the pid */
     bool has_parent;
-    uint64_t heap_records; /* heap records that name its pid; shared out between reused pids by time */
+    uint64_t heap_records; /* that name its pid; shared out between reused pids by time */
     bool has_stacks;       /* at least one of its heap records has a stack */
     uint32_t boot; /* instances of different boots share nothing; 0, 1, ... */
 };

@@ -239,11 +239,12 @@ static int compare_stays(const void *left, const void *right)
     return by ? by : order(a->to, b->to);
 }
 
-/* The model's images are the distinct files by path, size and time stamp: the same file in a hundred
+/* The model's images are the distinct files by path, size and time stamp: the same file in many
  * processes is one, and has the PDB that the first of its stays with a PDB told. */
 static int intern_image(struct images *x, struct map *known, struct stay *s)
 {
-    struct eh_image image = {.path = drive_path(x, s->path), .size = s->size, .timestamp = s->timestamp};
+    struct eh_image image = {
+        .path = drive_path(x, s->path), .size = s->size, .timestamp = s->timestamp};
     if (!image.path)
         return -1;
     image.file_name = file_name(image.path);
@@ -321,8 +322,8 @@ static const struct stay *stay_at(const struct images *x, const struct place *p,
     return moment < s->to ? s : NULL;
 }
 
-static const struct stay *find_stay(const struct images *x, struct image_space space, uint64_t moment,
-                                    uint64_t address)
+static const struct stay *find_stay(const struct images *x, struct image_space space,
+                                    uint64_t moment, uint64_t address)
 {
     uint64_t key = space_key(space);
     size_t i = places_below(x, key, address);
@@ -337,8 +338,8 @@ static const struct stay *find_stay(const struct images *x, struct image_space s
     return NULL;
 }
 
-struct eh_frame images_frame(const struct images *x, uint32_t process, uint32_t boot, uint64_t moment,
-                             uint64_t address, bool kernel_address)
+struct eh_frame images_frame(const struct images *x, uint32_t process, uint32_t boot,
+                             uint64_t moment, uint64_t address, bool kernel_address)
 {
     const struct stay *s = find_stay(x, (struct image_space){false, process}, moment, address);
     if (!s && kernel_address)

@@ -16,7 +16,7 @@ struct images;
 struct images *images_create(struct eh_model *model);
 void images_destroy(struct images *x); /* accepts NULL */
 
-/* Where an image lives: in a process instance, or in the kernel of a boot and so in every process. */
+/* Where an image lives: in a process instance, or in a boot's kernel and so in every process. */
 struct image_space {
     bool kernel;
     uint32_t id; /* process instance, or boot */

@@ -419,7 +419,7 @@ int owners_settle(struct owners *o, struct eh_error *e)
         struct pid_entry *p = &o->entries[i];
         for (p->current = p->first; p->current; p->current = o->spans[p->current].next) {
             const struct span *s = &o->spans[p->current];
-            uint32_t process; /* also where nothing is known: whoever turns up is in the model then */
+            uint32_t process; /* also where nothing is known: whoever turns up is in the model */
             if (span_process(o, p, &process) < 0)
                 return fail(e);
             struct eh_process *instance = model_process(o->model, process);

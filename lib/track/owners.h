@@ -28,8 +28,8 @@ struct moment {
 
 /* Each of these returns 0, or -1 with `e` filled (memory or limits). `type` is TYPE_START, ... */
 
-/* *ret_ended is the instance that ended with the record, 0 when none did or, in the first pass, when
- * nothing has been heard of it. */
+/* *ret_ended is the instance that ended with the record, 0 when none did or, in the first pass,
+ * when nothing has been heard of it. */
 int owners_process_record(struct owners *o, const struct moment *m, unsigned type,
                           const struct process_record *p, uint32_t *ret_ended, struct eh_error *e);
 int owners_thread_record(struct owners *o, const struct moment *m, unsigned type,
@@ -54,8 +54,8 @@ bool owners_pid_of(const struct owners *o, uint32_t boot, uint32_t tid, uint32_t
 /* First pass: `count` heap records of `pid` were seen about now, with or without stacks. */
 int owners_count_heap(struct owners *o, uint32_t boot, uint32_t pid, uint64_t count, bool stacks,
                       struct eh_error *e);
-/* First pass, at its end: makes an instance for every stretch of time of every pid seen, so that the
- * second pass makes none, and tells them what was counted and when they ended. */
+/* First pass, at its end: makes an instance for every stretch of time of every pid seen, so that
+ * the second pass makes none, and tells them what was counted and when they ended. */
 int owners_settle(struct owners *o, struct eh_error *e);
 
 /* Changes whenever an earlier answer of owners_process or owners_thread may no longer hold. */

@@ -46,7 +46,6 @@ struct case_buffer {
 struct case_file {
     struct bytes out;
     struct etl_session session;
-    bool has_session;
     struct case_clock clock;
     int64_t anchor; /* raw time of the last event that is no stack: what a stack belongs to */
 

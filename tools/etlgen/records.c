@@ -148,11 +148,6 @@ size_t heap_layouts(void)
     return sizeof layouts / sizeof layouts[0];
 }
 
-unsigned heap_layout_hook(size_t layout)
-{
-    return layouts[layout].hook;
-}
-
 static size_t layout_bytes(const char *fields, unsigned pointer)
 {
     size_t bytes = 0;

@@ -61,7 +61,6 @@ struct heap_call {
 
 /* The layouts known, for generators that pick one at random. */
 size_t heap_layouts(void);
-unsigned heap_layout_hook(size_t layout);
 void rec_heap_layout(struct trace *t, const struct origin *o, int64_t raw, size_t layout,
                      const struct heap_call *call);
 /* The newest layout of a hook. */
