@@ -286,7 +286,7 @@ class Trace:
                               'name': s.interned['event_names'][e['name_iid']]['name']})
 
     def frames(self, s, callstack):
-        """Outermost first: (name, mapping path, rel_pc)."""
+        """Outermost first: (name, mapping path, rel_pc, build id)."""
         result = []
         for iid in s.interned['callstacks'][callstack]['frame_ids']:
             frame = s.interned['frames'][iid]
@@ -297,7 +297,7 @@ class Trace:
                 if 'build_id' in mapping else None
             self.mappings.add((path, build))
             name = s.interned['function_names'][frame['function_name_id']]['str'].decode()
-            result.append((name, path, frame['rel_pc']))
+            result.append((name, path, frame['rel_pc'], build))
         return tuple(result)
 
     def take_profile(self, profile, number, s, time):

@@ -140,8 +140,11 @@ class ProcessRecord:
         at = sid + 4
         if len(payload) < at:
             return
-        if etl.U32(payload, sid)[0]:
-            body = sid + 2 * width
+        body = sid + 2 * width
+        # Rewritten files may keep a SID behind pointers that are zero.
+        kept = (not any(payload[sid:body]) and len(payload) >= body + 8 and payload[body] == 1
+                and 1 <= payload[body + 1] <= 15)
+        if etl.U32(payload, sid)[0] or kept:
             if body + 8 > len(payload):
                 return
             at = body + 8 + 4 * payload[body + 1]
