@@ -18,7 +18,7 @@ struct tally {
     bool used, stacks;
 };
 
-/* Extremes of a stream's heap records, kept raw: converting each would cost more than all the rest. */
+/* Extremes of a stream's heap records, kept raw: converting each would cost more than the rest. */
 struct extremes {
     int64_t first_raw, last_raw; /* INT64_MAX and INT64_MIN without any */
 };
@@ -56,7 +56,8 @@ static inline void widen(struct extremes *x, int64_t raw)
     x->last_raw = raw > x->last_raw ? raw : x->last_raw;
 }
 
-/* Whether a heap record has a stack is worth knowing only where there are stacks: they show early. */
+/* Whether a heap record has a stack is worth knowing only where there are stacks: without any, this
+ * ends after a while, until the first is seen. */
 static inline void remember(struct pass *p, int64_t raw, uint32_t pid, uint32_t tid)
 {
     if (p->to_remember) {
@@ -107,6 +108,7 @@ static int note_stack(struct pass *p, uint32_t boot, int64_t event_raw, uint32_t
 {
     struct tally *t;
     p->survey->info->has_stacks = true;
+    p->to_remember = RECENT_SETS;
     if (find_tally(p, boot, pid, &t) < 0)
         return -1;
     t->stacks = t->stacks || recent_has(p->heap_times, event_raw, recent_owner(pid, tid));
@@ -200,7 +202,8 @@ static void settle_counts(const struct pass *p)
         any |= s->raw != INT64_MIN;
         if (x->first_raw > x->last_raw)
             continue;
-        int64_t first = etl_time_ns(s->clock, x->first_raw), last = etl_time_ns(s->clock, x->last_raw);
+        int64_t first = etl_time_ns(s->clock, x->first_raw);
+        int64_t last = etl_time_ns(s->clock, x->last_raw);
         if (!any_heap || first < info->first_event_ns)
             info->first_event_ns = first;
         if (!any_heap || last > info->last_event_ns)
@@ -217,8 +220,9 @@ static bool gives_row(const struct record *r, unsigned type)
     return heap_decode(r, type, true, &row, &extra) == HEAP_FITS;
 }
 
-/* Moves a stream on to its next record that tells of processes, threads, images or stack keys, or to the end of a
- * buffer, so that the streams keep roughly level and the input is read from front to back. */
+/* Moves a stream on to its next record that tells of processes, threads, images or stack keys, or to
+ * the end of a buffer, so that the streams keep roughly level and the input is read from front to
+ * back. */
 static enum etl_step next_context(struct pass *p, struct etl_stream *s, struct extremes *x)
 {
     struct etl_trace *t = p->survey->trace;
@@ -368,6 +372,16 @@ static int start(struct pass *p)
     return 0;
 }
 
+static void tell_full_keys(const struct pass *p)
+{
+    const struct etl_trace *t = p->survey->trace;
+    if (p->survey->keys->full)
+        notice(&t->notices, EH_DAMAGE, t->files[0].path, EH_NO_OFFSET, 0,
+               "defines more than %u stacks by key, or more than %u MiB of them; events after that "
+               "have no stack",
+               (unsigned)LIMIT_STACKS, (unsigned)(LIMIT_KEY_BYTES >> 20));
+}
+
 static int run(struct pass *p)
 {
     struct etl_trace *t = p->survey->trace;
@@ -388,6 +402,7 @@ static int run(struct pass *p)
         return -1;
     etl_trace_count(t);
     settle_counts(p);
+    tell_full_keys(p);
     stack_keys_restart(p->survey->keys);
     if (images_settle(p->survey->images, p->e) < 0)
         return -1;

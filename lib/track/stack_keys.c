@@ -20,13 +20,17 @@ static uint64_t key_space(uint32_t session, bool kernel)
     return (uint64_t)session << 1 | kernel;
 }
 
+static size_t frames_bytes(const struct raw_frames *frames)
+{
+    return (size_t)frames->count * frames->pointer_size;
+}
+
 static int add_definition(struct stack_keys *k, int64_t time, const struct raw_frames *frames)
 {
-    size_t length = (size_t)frames->count * frames->pointer_size;
+    size_t length = frames_bytes(frames);
     if (k->definition_count == 0)
         k->definition_count = 1;
-    if (k->definition_count > LIMIT_STACKS || k->byte_count + length > LIMIT_KEY_BYTES ||
-        ARRAY_RESERVE(k->definitions, k->definition_room, k->definition_count + 1) < 0 ||
+    if (ARRAY_RESERVE(k->definitions, k->definition_room, k->definition_count + 1) < 0 ||
         ARRAY_RESERVE(k->bytes, k->byte_room, k->byte_count + length) < 0)
         return -1;
     k->definitions[k->definition_count++] = (struct definition){
@@ -45,6 +49,11 @@ int stack_keys_define(struct stack_keys *k, uint32_t session, int64_t time, uint
 {
     uint64_t outermost = raw_frame(frames, frames->count - 1);
     uint64_t space = key_space(session, is_kernel_address(outermost, frames->pointer_size));
+    /* Once full, for good: a key must not mean the definition after the one left out. */
+    k->full = k->full || k->definition_count > LIMIT_STACKS ||
+              k->byte_count + frames_bytes(frames) > LIMIT_KEY_BYTES;
+    if (k->full)
+        return 0;
     if (add_definition(k, time, frames) < 0)
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for stack keys");
     uint32_t id = (uint32_t)(k->definition_count - 1);

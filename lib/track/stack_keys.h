@@ -27,11 +27,13 @@ struct stack_keys {
     size_t definition_count, definition_room;
     uint8_t *bytes; /* addresses as recorded */
     size_t byte_count, byte_room;
+    bool full; /* a limit was reached: later definitions were left out */
 };
 
 void stack_keys_finish(struct stack_keys *k);
 
-/* First pass. `session` tells the key spaces of several sessions apart. 0, or -1 with `e` filled.
+/* First pass. `session` tells the key spaces of several sessions apart. 0, or -1 with `e` filled:
+ * memory ran out; at a limit only k->full is set.
  * Whether a kernel or a user key is defined shows in the outermost address. */
 int stack_keys_define(struct stack_keys *k, uint32_t session, int64_t time, uint64_t key,
                       const struct raw_frames *frames, struct eh_error *e);
