@@ -1,4 +1,4 @@
-"""Pipelines, packed and several inputs, real process names, refusals: the same for all converters."""
+"""Pipelines, packed and several inputs, real names, refusals: the same for all converters."""
 import csv
 import io
 import json
@@ -39,7 +39,8 @@ class PipeTestCase(support.CliTestCase):
         return json.loads(support.run('etl2chrome', '-q', '-c', *args, **kwargs).stdout)
 
     def perfetto(self, *args, **kwargs):
-        return perfetto_decode.Trace(support.run('etl2perfetto', '-q', '-c', *args, **kwargs).stdout)
+        done = support.run('etl2perfetto', '-q', '-c', *args, **kwargs)
+        return perfetto_decode.Trace(done.stdout)
 
     def content(self, *args, **kwargs):
         """What the three outputs say, without the names of the inputs."""
@@ -103,8 +104,8 @@ class Pipes(PipeTestCase):
     def test_reader_that_leaves(self):
         big = self.bench('big.etl', 50000)
         for name in CONVERTERS:
-            process = subprocess.Popen(support.program(name) + ['-c', '--resolution', 'exact', big]
-                                       if name != 'etl2csv' else support.program(name) + ['-c', big],
+            much = [] if name == 'etl2csv' else ['--resolution', 'exact']
+            process = subprocess.Popen(support.program(name) + ['-c', *much, big],
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             self.assertEqual(len(process.stdout.read(100)), 100)
             process.stdout.close()

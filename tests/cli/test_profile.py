@@ -42,8 +42,8 @@ class ProfileTestCase(test_perfetto.PerfettoTestCase):
         return name.replace(' (no stacks)', ''), not name.endswith(' (no stacks)')
 
     def by_stack(self, trace):
-        """(pid, heap, frames innermost first) -> figures of the last dumps, which hold every stack.
-        Stacks that differ in the build of a module alone are added up: a row's stack does not tell."""
+        """(pid, heap, frames innermost first) -> figures after the last dump. Stacks that differ in
+        the build of a module alone are added up: a row's stack does not tell."""
         total = collections.defaultdict(lambda: [0, 0, 0, 0])
         for states in trace.profile_states().values():
             dump, state = states[-1]
