@@ -296,22 +296,16 @@ static int set_owner(struct eh_reader *r, const struct etl_stream *s,
     return owners_process(r->owners, boot, extra->process_id, &row->process, e);
 }
 
-static inline void count_row(struct eh_reader *r, const struct eh_event *row)
-{
-    struct eh_stats *s = &r->stats;
-    s->heap_events[row->kind]++;
-    if (row->kind == EH_UNKNOWN)
-        s->unknown_types[row->hook & 0xFF]++;
-}
-
 /* Counts what did not fit; false when the record gives no row (the heap GUID in a layout nobody
  * knows). */
 static bool accept_fit(struct eh_reader *r, const struct etl_stream *s, enum heap_fit fit,
-                       bool by_class)
+                       unsigned type, bool by_class)
 {
     if (fit == HEAP_FITS)
         return true;
     r->stats.unknown_heap_events++;
+    if (fit == HEAP_UNKNOWN_TYPE && !by_class)
+        r->stats.unknown_types[type & 0xFF]++;
     if (by_class) {
         tell_once(r, &r->told_class, s,
                   "a heap event in a manifest or class form of unknown layout; such events are "
@@ -336,7 +330,7 @@ static inline struct eh_event *event_row(struct eh_reader *r)
 static inline int finish_event(struct eh_reader *r, struct eh_error *e)
 {
     struct eh_event *row = &r->rows[r->count];
-    count_row(r, row);
+    r->stats.heap_events[row->kind]++;
     int n = track_event(&r->track, row, e);
     if (n < 0)
         return -1;
@@ -387,7 +381,7 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
     struct raw_frames frames;
     *row = (struct eh_event){0};
     enum heap_fit fit = heap_decode(&s->record, type, by_class, row, &extra);
-    if (!accept_fit(r, s, fit, by_class))
+    if (!accept_fit(r, s, fit, type, by_class))
         return 0;
     set_place(s, row);
     if (set_owner(r, s, &extra, row, e) < 0 || give_event(r, s, s->record.process_id, e) < 0)
@@ -620,6 +614,14 @@ static inline int take_current(struct eh_reader *r, struct etl_stream *s, struct
     return taken;
 }
 
+static int report_progress(const struct eh_reader *r, struct eh_error *e)
+{
+    const struct eh_options *o = &r->options;
+    if (o->progress && o->progress(o->context, r->trace.bytes_done, 2 * r->trace.bytes_total))
+        return eh_fail(e, EH_ERR_IO, EINTR, EH_NO_OFFSET, "stopped");
+    return 0;
+}
+
 /* Takes records in merged order as long as there is room in the batch: 1, 0 when the streams have
  * ended, -1 on error. */
 static int take_records(struct eh_reader *r, struct eh_error *e)
@@ -634,8 +636,8 @@ static int take_records(struct eh_reader *r, struct eh_error *e)
         struct etl_stream *s = &r->trace.streams[i];
         if (s->current && take_current(r, s, e) < 0)
             return -1;
-        enum etl_step step = etl_stream_next(&r->trace, s, e);
-        if (step == ETL_ERROR)
+        enum etl_step step = etl_stream_next(&r->trace, s, false, e);
+        if (step == ETL_ERROR || (step == ETL_BUFFER && report_progress(r, e) < 0))
             return -1;
         if (step == ETL_END)
             merge_end(&r->merge);
@@ -695,9 +697,6 @@ int eh_next(struct eh_reader *r, const struct eh_event **ret_rows, size_t *ret_c
     r->count = 0;
     if (!r->ended && fill_batch(r, e) < 0)
         return -1;
-    const struct eh_options *o = &r->options;
-    if (o->progress && o->progress(o->context, r->trace.bytes_done, 2 * r->trace.bytes_total))
-        return eh_fail(e, EH_ERR_IO, EINTR, EH_NO_OFFSET, "stopped");
     *ret_rows = r->rows;
     *ret_count = r->count;
     return r->count > 0;

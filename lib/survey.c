@@ -140,15 +140,18 @@ static int count_run(struct pass *p, struct etl_stream *s, struct extremes *x)
             last_pid = pid;
             t->count++;
             p->by_type[at[HOOK_ID]]++;
-            etl_stream_time(s, load_i64(at + SYSTEM_TIME));
+            etl_stream_time(s, load_i64(at + SYSTEM_TIME), true);
             widen(x, s->raw);
             if (!t->stacks)
                 remember(p, s->raw, pid, load_u32(at + SYSTEM_THREAD));
-        } else if ((stack = stack_in_place(at, (uint32_t)size))) {
-            if (note_stack(p, boot, load_i64(stack), load_u32(stack + 8), load_u32(stack + 12)) < 0)
+        } else if (rec_hooked_time(at) && (stack = stack_in_place(at, (uint32_t)size))) {
+            uint32_t pid = load_u32(stack + 8);
+            bool noted = pid == last_pid && t && t->stacks;
+            if (!noted && note_stack(p, boot, load_i64(stack), pid, load_u32(stack + 12)) < 0)
                 return -1;
-            last_pid = REC_NO_ID; /* its tally may have gone to another */
-            etl_stream_time(s, load_i64(at + PERFINFO_TIME));
+            if (!noted)
+                last_pid = REC_NO_ID; /* its tally may have gone to another */
+            etl_stream_time(s, load_i64(at + PERFINFO_TIME), true);
         } else {
             break;
         }
@@ -229,7 +232,7 @@ static enum etl_step next_context(struct pass *p, struct etl_stream *s, struct e
     for (;;) {
         if (s->raw_is_key && count_run(p, s, x) < 0)
             return ETL_ERROR;
-        enum etl_step step = etl_stream_next(t, s, p->e);
+        enum etl_step step = etl_stream_next(t, s, true, p->e);
         if (step != ETL_RECORD)
             return step;
         s->events++;

@@ -32,7 +32,7 @@ static int count_stream(struct etl_trace *t, struct etl_stream *s, struct tally 
                         struct eh_error *e)
 {
     enum etl_step step;
-    while ((step = etl_stream_next(t, s, e)) > ETL_END) {
+    while ((step = etl_stream_next(t, s, true, e)) > ETL_END) {
         if (step != ETL_RECORD)
             continue;
         const struct record *r = etl_stream_record(s);

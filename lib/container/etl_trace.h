@@ -93,10 +93,12 @@ static inline void etl_stream_step(struct etl_stream *s, uint32_t size)
     s->at += step < left ? step : left;
 }
 
-/* The stream comes to a record of time `raw`, on a trace with one axis. */
-static inline void etl_stream_time(struct etl_stream *s, int64_t raw)
+/* The stream comes to a record of time `raw`, on a trace with one axis. Steps back are counted while
+ * the trace tells: in one pass. */
+static inline void etl_stream_time(struct etl_stream *s, int64_t raw, bool telling)
 {
-    s->steps_back += raw < s->raw;
+    if (telling)
+        s->steps_back += raw < s->raw;
     s->raw = raw;
     s->key = raw > s->key ? raw : s->key;
 }
@@ -107,8 +109,9 @@ static inline void etl_stream_time(struct etl_stream *s, int64_t raw)
 int etl_stream_peek(struct etl_trace *t, struct etl_stream *s, struct eh_error *e);
 
 /* Moves a stream to its next record and its key to that record's place. What the record says is
- * taken apart only when someone asks: most records are passed twice and read once. */
-static inline enum etl_step etl_stream_next(struct etl_trace *t, struct etl_stream *s,
+ * taken apart only when someone asks: most records are passed twice and read once. `telling` is the
+ * pass's, a constant at the call. */
+static inline enum etl_step etl_stream_next(struct etl_trace *t, struct etl_stream *s, bool telling,
                                             struct eh_error *e)
 {
     const uint8_t *at = s->at;
@@ -118,7 +121,7 @@ static inline enum etl_step etl_stream_next(struct etl_trace *t, struct etl_stre
     uint32_t time = rec_hooked_time(at), size = load_u16(at + HOOK_SIZE);
     if (!time || size < 2 * time || size > left)
         return etl_stream_next_any(t, s, e);
-    etl_stream_time(s, load_i64(at + time));
+    etl_stream_time(s, load_i64(at + time), telling);
     s->parsed = false;
     etl_stream_step(s, size);
     return ETL_RECORD;

@@ -46,13 +46,13 @@ struct stack_record {
 
 #define STACK_HEADER_BYTES 16 /* of the payload: event time, process, thread */
 
-/* The payload of a whole stack in a PERFINFO64 record without extra header bytes, which nearly all
- * are: to be read in place. NULL for all others; `size` is the record's. */
+/* The payload of a whole stack in a PERFINFO64 record, which nearly all are, to be read in place. NULL
+ * for all others. `record` is one for which rec_hooked_time() knows a time, `size` is the record's. */
 static inline const uint8_t *stack_in_place(const uint8_t *record, uint32_t size)
 {
     enum { HOOK_STACK = 0x1820 };
     bool plain = load_u16(record + HOOK_ID) == HOOK_STACK && record[HOOK_KIND] == REC_PERFINFO64 &&
-                 rec_hooked_time(record) && size >= PERFINFO_BYTES + STACK_HEADER_BYTES;
+                 size >= PERFINFO_BYTES + STACK_HEADER_BYTES;
     return plain ? record + PERFINFO_BYTES : NULL;
 }
 

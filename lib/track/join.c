@@ -24,7 +24,7 @@ struct pending {
     uint32_t parts; /* enum part */
     uint32_t kernel, user; /* drafts; a whole stack is in `user` with both parts set */
     uint32_t image_epoch;
-    uint64_t owners_epoch; /* when it came */
+    uint64_t owners_epoch; /* when it came; for those whose header names nobody */
     uint32_t named_pid, named_tid; /* by stack records with its raw time */
     uint32_t named_process;
     bool named, ambiguous;
@@ -38,7 +38,7 @@ struct bucket {
 /* A part of a stack whose event has not come, if it ever does. */
 struct orphan {
     int64_t raw;
-    uint32_t boot, pid, tid, stream;
+    uint32_t boot, pid, tid;
     uint32_t parts, draft; /* 0: only its owner matters */
     uint32_t next;         /* in its bucket: position + 1 */
     bool settled;          /* it has its event, or was counted */
@@ -52,7 +52,8 @@ struct orphan {
 
 struct seen {
     uint32_t process, image_epoch, draft;
-    uint32_t length;
+    uint16_t length;
+    uint16_t pointer_size;
     uint8_t bytes[SEEN_BYTES];
 };
 
@@ -201,7 +202,8 @@ static int draft_for(struct join *j, const struct pending *p, uint32_t process,
     size_t slot = hash_frames(frames, process) % CACHE_SLOTS;
     for (int way = 0; way < 2; way++) {
         const struct seen *s = &j->seen[slot ^ way];
-        if (s->length == length && s->process == process && s->image_epoch == p->image_epoch &&
+        if (s->length == length && s->pointer_size == frames->pointer_size &&
+            s->process == process && s->image_epoch == p->image_epoch &&
             memcmp(s->bytes, frames->bytes, length) == 0) {
             *ret_draft = s->draft;
             return 0;
@@ -213,7 +215,8 @@ static int draft_for(struct join *j, const struct pending *p, uint32_t process,
     s->process = process;
     s->image_epoch = p->image_epoch;
     s->draft = *ret_draft;
-    s->length = length;
+    s->length = (uint16_t)length;
+    s->pointer_size = frames->pointer_size;
     memcpy(s->bytes, frames->bytes, length);
     return 0;
 }
@@ -357,10 +360,12 @@ static int give_part(struct join *j, const struct search *s, struct eh_error *e)
 
 /* Nearly always the event is the oldest that waits with its time and thread, and lies in the
  * record's own stream: then no search is needed. NULL otherwise. */
-static struct pending *first_event(const struct join *j, const struct stack_record *s,
+static inline struct pending *first_event(const struct join *j, const struct stack_record *s,
                                    const struct join_origin *o, uint32_t parts)
 {
     uint32_t at = bucket_of(j, s->event_raw, s->tid)->first;
+    for (int n = 0; at && n < CANDIDATES && j->ring[at - 1].row.raw_time != s->event_raw; n++)
+        at = j->ring[at - 1].next;
     if (!at)
         return NULL;
     struct pending *p = &j->ring[at - 1];
@@ -434,7 +439,6 @@ int join_keep(struct join *j, const struct stack_record *s, const struct raw_fra
         .boot = o->boot,
         .pid = s->pid,
         .tid = s->tid,
-        .stream = o->stream,
         .parts = frames ? parts_of(frames) : 0,
         .draft = draft,
         .settled = !frames,
@@ -490,11 +494,13 @@ int join_put(struct join *j, const struct join_origin *o, struct eh_error *e)
     p->origin = *o;
     p->next = p->parts = p->kernel = p->user = 0;
     p->image_epoch = image_epoch(j, p->row.process);
-    p->owners_epoch = owners_epoch(j->owners);
     p->named = p->ambiguous = false;
     if (p->row.kind >= EH_HEAP_KINDS)
         return 0;
-    j->nobodys += o->process_id == REC_NO_ID;
+    if (o->process_id == REC_NO_ID) {
+        j->nobodys++;
+        p->owners_epoch = owners_epoch(j->owners);
+    }
     struct bucket *b = bucket_of(j, p->row.raw_time, waiting_tid(p));
     p->bucket = (uint32_t)(b - j->buckets);
     if (b->last)
