@@ -495,8 +495,10 @@ static int take_common_stack(struct eh_reader *r, const struct etl_stream *s, st
     const uint8_t *at = stack_in_place(s->current, s->current_size);
     if (!at)
         return 0;
-    struct stack_record stack = {
-        .event_raw = load_i64(at), .pid = load_u32(at + 8), .tid = load_u32(at + 12)};
+    struct stack_record stack; /* only what tells whose it is */
+    stack.event_raw = load_i64(at);
+    stack.pid = load_u32(at + 8);
+    stack.tid = load_u32(at + 12);
     struct raw_frames frames =
         raw_frames_of(at + STACK_HEADER_BYTES,
                       s->current_size - PERFINFO_BYTES - STACK_HEADER_BYTES, 8);

@@ -52,8 +52,7 @@ struct orphan {
 
 struct seen {
     uint32_t process, image_epoch, draft;
-    uint16_t length;
-    uint16_t pointer_size;
+    uint32_t shape; /* bytes and pointer size in one number; 0: empty */
     uint8_t bytes[SEEN_BYTES];
 };
 
@@ -173,7 +172,7 @@ static uint64_t hash_frames(const struct raw_frames *f, uint32_t process)
     }
     if (left >= 8)
         h = (h ^ load_u64(at)) * k;
-    return hash_u64(h ^ g >> 32);
+    return ((h ^ g >> 32) * k) >> 32;
 }
 
 static int resolve(struct join *j, const struct pending *p, uint32_t process,
@@ -199,11 +198,11 @@ static int draft_for(struct join *j, const struct pending *p, uint32_t process,
     bool cached = p->origin.process_id != REC_NO_ID && length <= SEEN_BYTES;
     if (!cached)
         return resolve(j, p, process, frames, ret_draft);
+    uint32_t shape = length << 8 | frames->pointer_size;
     size_t slot = hash_frames(frames, process) % CACHE_SLOTS;
     for (int way = 0; way < 2; way++) {
         const struct seen *s = &j->seen[slot ^ way];
-        if (s->length == length && s->pointer_size == frames->pointer_size &&
-            s->process == process && s->image_epoch == p->image_epoch &&
+        if (s->shape == shape && s->process == process && s->image_epoch == p->image_epoch &&
             memcmp(s->bytes, frames->bytes, length) == 0) {
             *ret_draft = s->draft;
             return 0;
@@ -211,12 +210,11 @@ static int draft_for(struct join *j, const struct pending *p, uint32_t process,
     }
     if (resolve(j, p, process, frames, ret_draft) < 0)
         return -1;
-    struct seen *s = &j->seen[j->seen[slot].length ? slot ^ 1 : slot];
+    struct seen *s = &j->seen[j->seen[slot].shape ? slot ^ 1 : slot];
     s->process = process;
     s->image_epoch = p->image_epoch;
     s->draft = *ret_draft;
-    s->length = (uint16_t)length;
-    s->pointer_size = frames->pointer_size;
+    s->shape = shape;
     memcpy(s->bytes, frames->bytes, length);
     return 0;
 }
@@ -536,24 +534,26 @@ static int join_parts(struct join *j, const struct pending *p, uint32_t *ret_dra
 
 static int set_stack(struct join *j, const struct pending *p, struct eh_event *row)
 {
+    if (!p->parts)
+        return 0;
     uint32_t draft = p->kernel ? p->kernel : p->user;
     if (p->kernel && p->user && join_parts(j, p, &draft) < 0)
         return -1;
-    return draft ? model_publish_stack(j->model, draft, &row->stack) : 0;
+    return model_publish_stack(j->model, draft, &row->stack);
 }
 
 static int settle(struct join *j, struct pending *p, struct eh_event *row, struct eh_error *e)
 {
     *row = p->row;
-    if (p->named && !p->ambiguous) {
+    if (p->ambiguous)
+        return 0;
+    if (p->named) {
         row->process = p->named_process;
         row->thread_id = p->named_tid;
         if (owners_thread(j->owners, row->process, row->thread_id, &row->thread, e) < 0)
             return -1;
     }
-    if (!p->ambiguous && set_stack(j, p, row) < 0)
-        return out_of_memory(e);
-    return 0;
+    return set_stack(j, p, row) < 0 ? out_of_memory(e) : 0;
 }
 
 int join_take(struct join *j, struct eh_event *row, struct eh_error *e)

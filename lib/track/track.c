@@ -2,6 +2,7 @@
 
 #include "base/array.h"
 #include "base/inline.h"
+#include "base/limits.h"
 #include "base/hash.h"
 
 #include <stdlib.h>
@@ -364,7 +365,8 @@ int track_event(struct track *t, struct eh_event *rows, struct eh_error *e)
     if (!(row->flags & EH_HAS_HEAP))
         return 1;
     if (find_heap(t, row->process, row->heap, &row->heap_index) < 0)
-        return out_of_memory(e);
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET,
+                       "out of memory for heaps, or more than %u of them", (unsigned)LIMIT_HEAPS);
     int drops = apply(t, row, &drop, e);
     if (drops < 0 || t->sweep.active)
         return drops < 0 ? -1 : 0;
