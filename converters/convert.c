@@ -352,6 +352,7 @@ int convert_main(const struct writer *writer, int argc, char **argv)
 {
     struct conversion c = {.writer = writer, .report.command = writer->command};
     platform_start();
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* a message is one write: pipelines share a terminal */
     c.state = calloc(1, writer->state_size + 1);
     if (!c.state) {
         eh_fail(&c.error, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");

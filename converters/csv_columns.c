@@ -35,10 +35,13 @@ int csv_parse_columns(struct csv_columns *ret_columns, const char *list, const c
 {
     struct csv_columns found = {0};
     for (;;) {
-        size_t length = strcspn(list, ",");
-        size_t column = find_column(names, count, list, length);
+        list += strspn(list, " "); /* a blank behind a comma is a matter of taste */
+        size_t length = strcspn(list, ","), trimmed = length;
+        while (trimmed && list[trimmed - 1] == ' ')
+            trimmed--;
+        size_t column = find_column(names, count, list, trimmed);
         if (column == count)
-            return no_such_column(names, count, list, length, e);
+            return no_such_column(names, count, list, trimmed, e);
         if (memchr(found.columns, (int)column, found.count))
             return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "the column %s is named twice",
                            names[column]);

@@ -128,6 +128,28 @@ static int build(struct etl_trace *t, struct eh_error *e)
     return 0;
 }
 
+static bool same_recording(const struct etl_file *a, const struct etl_file *b)
+{
+    const struct etl_header *x = &a->segments[0].header, *y = &b->segments[0].header;
+    return x->raw_start == y->raw_start && x->start_time == y->start_time &&
+           x->boot_time == y->boot_time && strcmp(x->session, y->session) == 0 &&
+           a->segment_count == b->segment_count && a->buffer_count == b->buffer_count;
+}
+
+/* The last input opened is told if it is one of the others again: the same file twice, or a copy. */
+static void tell_repeated(const struct etl_trace *t)
+{
+    const struct etl_file *last = &t->files[t->file_count];
+    for (const struct etl_file *f = t->files; f < last; f++) {
+        if (!same_recording(f, last))
+            continue;
+        notice(&t->notices, EH_WARNING, last->path, EH_NO_OFFSET, 0,
+               "is the same recording as %s, so its events count twice; give each file once",
+               f->path);
+        return;
+    }
+}
+
 int etl_trace_open(struct etl_trace *t, const char *const *paths, size_t count,
                    const struct notices *notices, int (*spooled)(void *context, uint64_t bytes),
                    void *context, struct eh_error *e)
@@ -146,6 +168,7 @@ int etl_trace_open(struct etl_trace *t, const char *const *paths, size_t count,
             etl_trace_close(t);
             return -1;
         }
+        tell_repeated(t);
     }
     if (build(t, e) < 0) {
         etl_trace_close(t);

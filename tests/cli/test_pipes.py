@@ -153,6 +153,16 @@ class Names(PipeTestCase):
         self.assertEqual({name for _, name in {(int(r['process_id']), r['process_name'])
                                                for r in self.csv(heap)}}, {''})
 
+    def test_the_same_recording_twice(self):
+        heap = self.build_text('heap', HEAP_FILE)
+        with open(heap, 'rb') as f:
+            copy = self.write('copy.etl', f.read())
+        kernel = self.build_text('kernel', KERNEL_FILE)
+        for second in heap, copy:
+            told = support.run('etl2csv', '-c', heap, second).stderr
+            self.assertIn('is the same recording as', told)
+        self.assertNotIn('same recording', support.run('etl2csv', '-c', heap, kernel).stderr)
+
     def test_real_names(self):
         """Heap events grafted on real traces: their processes, threads and clocks."""
         grafted = 0
