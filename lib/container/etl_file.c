@@ -282,6 +282,25 @@ static int64_t index_one(struct index *x, int64_t at)
     return h.size <= x->size - at ? take_buffer(x, at, &h) : take_last(x, at, &h);
 }
 
+/* What to do with a file that is no trace: traces are often handed around in containers. */
+static const char *advice_for(const uint8_t *bytes, size_t length)
+{
+    static const struct {
+        const char *magic, *advice;
+    } known[] = {
+        {"PK\3\4", "this is a ZIP file (.diagsession and .etl.zip are): unzip it and give the .etl "
+                   "inside"},
+        {"\x1F\x8B", "this is a gzip file: unpack it with gzip -d first"},
+        {"7z\xBC\xAF", "this is a 7-Zip file: unpack it first"},
+        {"MSCF", "this is a cabinet file: unpack it with cabextract first"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (length >= strlen(known[i].magic) &&
+            memcmp(bytes, known[i].magic, strlen(known[i].magic)) == 0)
+            return known[i].advice;
+    return "give a .etl file as xperf, wpr or Visual Studio wrote it";
+}
+
 /* The first buffer must hold the header record: nothing else tells an ETL file [1]. */
 static int open_session(struct index *x)
 {
@@ -298,8 +317,8 @@ static int open_session(struct index *x)
     if (size < BUF_HEADER_BYTES || size > LIMIT_BUFFER_BYTES ||
         !etl_header_parse(bytes, (size_t)(n < (int64_t)size ? n : (int64_t)size), &header))
         return eh_fail(x->e, EH_ERR_FORMAT, 0, 0,
-                       "is no ETL trace: no header record in its first buffer; give a .etl file "
-                       "as xperf, wpr or Visual Studio wrote it");
+                       "is no ETL trace: no header record in its first buffer; %s",
+                       advice_for(bytes, (size_t)n));
     if (ARRAY_RESERVE(f->segments, f->segment_room, 1) < 0)
         return eh_fail(x->e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     f->segments[f->segment_count++] = (struct etl_segment){header, 0};

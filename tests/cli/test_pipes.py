@@ -199,7 +199,10 @@ class Refusals(PipeTestCase):
         os.mkdir(self.path('folder'))
         self.write('empty.etl', '')
         self.write('text.etl', 'this is no trace\n' * 1000)
+        self.write('packed.diagsession', b'PK\x03\x04' + bytes(1000))
+        self.write('packed.etl.gz', b'\x1f\x8b\x08' + bytes(1000))
         for name, says in (('missing', 'cannot open: No such file'), ('folder', 'is a folder'),
+                           ('packed.diagsession', 'unzip it'), ('packed.etl.gz', 'gzip -d'),
                            ('empty.etl', 'empty.etl: '), ('text.etl', 'text.etl: ')):
             self.refuse(says, self.path(name))
             self.refuse(says, '-o', self.path('out'), self.path(name))
