@@ -1,0 +1,275 @@
+#include "track/live.h"
+
+#include "base/limits.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ADDRESSES  5000
+#define OPERATIONS 100000
+
+/* What the table must know, kept in the simplest way: an id for each of the addresses. */
+struct naive {
+    uint64_t addresses[ADDRESSES];
+    uint32_t ids[ADDRESSES]; /* 0: not live */
+    uint32_t count;
+};
+
+/* Every table must be sound: each entry reachable from its home without an empty slot between,
+ * as many as are counted, and never more than three quarters full. */
+static void expect_sound(const struct live *l, const struct slab *s)
+{
+    uint32_t entries = 0;
+    for (size_t i = 0; l->slots && i <= l->mask; i++) {
+        if (!l->slots[i])
+            continue;
+        entries++;
+        uint32_t id = (uint32_t)l->slots[i];
+        struct live_place p = live_seek(l, s, slab_block(s, id)->address);
+        ck_assert_uint_eq(p.id, id);
+        ck_assert_uint_eq(p.at, i);
+    }
+    ck_assert_uint_eq(entries, l->count);
+    ck_assert_uint_le(l->count, l->most);
+    ck_assert(!l->slots || l->most <= 3 * (((uint64_t)l->mask + 1) / 4));
+}
+
+static uint32_t add(struct live *l, struct slab *s, uint64_t address, uint32_t number)
+{
+    struct live_place p = live_seek(l, s, address);
+    ck_assert_uint_eq(p.id, 0);
+    uint32_t id = slab_take(s);
+    ck_assert_uint_ne(id, 0);
+    *slab_block(s, id) = (struct block){.address = address, .size = ~address, .number = number};
+    ck_assert_int_eq(live_put(l, p, id), 0);
+    return id;
+}
+
+static void take_out(struct live *l, struct slab *s, uint64_t address, uint32_t id)
+{
+    struct live_place p = live_seek(l, s, address);
+    ck_assert_uint_eq(p.id, id);
+    ck_assert_uint_eq(slab_block(s, id)->address, address);
+    ck_assert_uint_eq(slab_block(s, id)->size, ~address); /* no other block has written over it */
+    live_cut(l, p);
+    slab_give(s, id);
+}
+
+static uint64_t random_address(void)
+{
+    return (uint64_t)rand() << 33 ^ (uint64_t)rand() << 11 ^ (uint64_t)rand();
+}
+
+/* Addresses as a heap has them, at random, or all with a tag that fits few homes. */
+static void make_addresses(struct naive *n, const struct live *probe, const struct slab *s,
+                           int kind)
+{
+    for (uint64_t i = 0; i < ADDRESSES; i++) {
+        uint64_t address;
+        do
+            address = kind == 0 ? 0x20000000000 + i * 16 : random_address() << 13 | i;
+        while (kind == 2 && (live_seek(probe, s, address).tag & 0xFF) > 1);
+        n->addresses[i] = address;
+    }
+}
+
+static void operate(int kind, uint32_t keep)
+{
+    static struct naive n;
+    n = (struct naive){0};
+    struct slab s = {.salt = UINT64_C(0x123456789ABCDEF)};
+    struct live l = {0};
+    make_addresses(&n, &l, &s, kind);
+    /* Long runs are slow, as they must be. */
+    int operations = kind == 2 ? OPERATIONS / 10 : OPERATIONS;
+    for (int i = 0; i < operations; i++) {
+        /* Between few and many, so that the table grows and runs close up again. */
+        uint32_t k = (uint32_t)rand() % (i / 10000 % 2 ? keep : ADDRESSES);
+        uint64_t address = n.addresses[k];
+        ck_assert_uint_eq(live_seek(&l, &s, address).id, n.ids[k]);
+        if (n.ids[k]) {
+            take_out(&l, &s, address, n.ids[k]);
+            n.ids[k] = 0;
+            n.count--;
+        } else {
+            n.ids[k] = add(&l, &s, address, (uint32_t)i);
+            n.count++;
+        }
+        ck_assert_uint_eq(l.count, n.count);
+        if (i % 5000 == 0)
+            expect_sound(&l, &s);
+    }
+    for (size_t k = 0; k < ADDRESSES; k++)
+        ck_assert_uint_eq(live_seek(&l, &s, n.addresses[k]).id, n.ids[k]);
+    expect_sound(&l, &s);
+    ck_assert_uint_le(s.next_fresh, ADDRESSES); /* what is given back is taken again */
+    live_clear(&l);
+    slab_finish(&s);
+}
+
+START_TEST(against_a_naive_table)
+{
+    srand((unsigned)_i + 1);
+    operate(_i, 300);
+}
+END_TEST
+
+/* Entries of one home, and of the next ones, around the end of the table: cutting any of them must
+ * leave the others where a search finds them. */
+START_TEST(backward_shift)
+{
+    enum { ENTRIES = 11 };
+    srand((unsigned)_i + 1);
+    struct slab s = {0};
+    struct live empty = {0};
+    uint64_t addresses[ENTRIES];
+    uint32_t ids[ENTRIES];
+    for (int i = 0; i < ENTRIES; i++)
+        do
+            addresses[i] = random_address() << 8 | (uint64_t)i;
+        while (((live_seek(&empty, &s, addresses[i]).tag + 4) & 15) > (unsigned)_i % 8);
+    for (int cut = 0; cut < ENTRIES; cut++) {
+        struct live l = {0};
+        for (int i = 0; i < ENTRIES; i++)
+            ids[i] = add(&l, &s, addresses[i], 0);
+        ck_assert_uint_eq(l.mask, 15);
+        for (int i = 0; i < ENTRIES; i++) {
+            int gone = (cut + i) % ENTRIES;
+            take_out(&l, &s, addresses[gone], ids[gone]);
+            ids[gone] = 0;
+            expect_sound(&l, &s);
+            for (int j = 0; j < ENTRIES; j++)
+                ck_assert_uint_eq(live_seek(&l, &s, addresses[j]).id, ids[j]);
+        }
+        ck_assert_uint_eq(l.count, 0);
+        live_clear(&l);
+    }
+    slab_finish(&s);
+}
+END_TEST
+
+START_TEST(grows_at_three_quarters)
+{
+    struct slab s = {0};
+    struct live l = {0};
+    size_t slots = 0;
+    for (uint32_t i = 1; i <= 10000; i++) {
+        add(&l, &s, i * 32, i);
+        if (!slots || l.mask + 1 != slots) {
+            ck_assert_uint_eq(l.mask + 1, slots ? 2 * slots : 16);
+            if (slots)
+                ck_assert_uint_eq(i, slots - slots / 4 + 1);
+            slots = (size_t)l.mask + 1;
+            expect_sound(&l, &s);
+        }
+    }
+    ck_assert_uint_eq(slots, 16384);
+    for (uint32_t i = 1; i <= 10000; i++)
+        ck_assert_uint_ne(live_seek(&l, &s, i * 32).id, 0);
+    ck_assert_uint_eq(live_seek(&l, &s, 32 * 10001).id, 0);
+    live_clear(&l);
+    slab_finish(&s);
+}
+END_TEST
+
+START_TEST(list_in_order_of_numbers)
+{
+    srand((unsigned)_i + 1);
+    struct slab s = {0};
+    struct live l = {0};
+    uint32_t count = (uint32_t)_i * (uint32_t)_i * 7, numbers[7 * 8 * 8 + 1];
+    for (uint32_t i = 0; i < count; i++)
+        numbers[i] = 2 * i + 5;
+    for (uint32_t i = count; i > 1; i--) {
+        uint32_t j = (uint32_t)rand() % i, swap = numbers[i - 1];
+        numbers[i - 1] = numbers[j];
+        numbers[j] = swap;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        add(&l, &s, random_address() << 10 | i, numbers[i]);
+    live_list(&l, &s);
+    size_t at = 0;
+    uint32_t n = 0, id;
+    while ((id = live_walk(&l, &at))) {
+        ck_assert_uint_eq(slab_block(&s, id)->number, 2 * n + 5);
+        ck_assert_uint_eq(at, ++n);
+    }
+    ck_assert_uint_eq(n, count);
+    live_clear(&l);
+    ck_assert_ptr_null(l.slots);
+    ck_assert_uint_eq(l.count, 0);
+    slab_finish(&s);
+}
+END_TEST
+
+/* Blocks never move and ids are dense: pointers stay good while the slab grows. */
+START_TEST(slab_ids)
+{
+    enum { BLOCKS = 3 << SLAB_CHUNK_BITS };
+    struct slab s = {0};
+    static struct block *blocks[BLOCKS + 1];
+    for (uint32_t i = 1; i <= BLOCKS; i++) {
+        ck_assert_uint_eq(slab_take(&s), i);
+        blocks[i] = slab_block(&s, i);
+        *blocks[i] = (struct block){.address = i};
+    }
+    ck_assert_uint_eq(s.chunk_count, 3);
+    for (uint32_t i = 1; i <= BLOCKS; i++) {
+        ck_assert_ptr_eq(slab_block(&s, i), blocks[i]);
+        ck_assert_uint_eq(blocks[i]->address, i);
+    }
+    for (uint32_t i = 1; i <= BLOCKS; i += 3)
+        slab_give(&s, i);
+    static bool taken[BLOCKS + 1];
+    for (uint32_t i = 1; i <= BLOCKS; i += 3) {
+        uint32_t id = slab_take(&s);
+        ck_assert_uint_eq(id % 3, 1);
+        ck_assert(id <= BLOCKS && !taken[id]);
+        taken[id] = true;
+    }
+    ck_assert_uint_eq(slab_take(&s), BLOCKS + 1); /* only then a new one */
+    slab_finish(&s);
+    ck_assert_uint_eq(s.next_fresh, 0);
+}
+END_TEST
+
+START_TEST(slab_limit)
+{
+    struct slab s = {.next_fresh = (uint32_t)LIMIT_LIVE_BLOCKS};
+    ck_assert_uint_eq(slab_take(&s), 0);
+    ck_assert_uint_eq(s.chunk_count, 0);
+}
+END_TEST
+
+START_TEST(empty_table)
+{
+    struct slab s = {0};
+    struct live l = {0};
+    ck_assert_uint_eq(live_seek(&l, &s, 0x1000).id, 0);
+    live_list(&l, &s);
+    size_t at = 0;
+    ck_assert_uint_eq(live_walk(&l, &at), 0);
+    live_clear(&l);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("live");
+    TCase *tests = tcase_create("table and slab");
+    tcase_set_timeout(tests, 60);
+    tcase_add_loop_test(tests, against_a_naive_table, 0, 3);
+    tcase_add_loop_test(tests, backward_shift, 0, 16);
+    tcase_add_test(tests, grows_at_three_quarters);
+    tcase_add_loop_test(tests, list_in_order_of_numbers, 0, 9);
+    tcase_add_test(tests, slab_ids);
+    tcase_add_test(tests, slab_limit);
+    tcase_add_test(tests, empty_table);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
