@@ -195,22 +195,28 @@ START_TEST(chosen_cases)
 END_TEST
 
 /* Types of the group that nobody documents, and those outside the table. */
-START_TEST(every_type)
+static void expect_type(unsigned type)
 {
     const struct layout *known = NULL;
     for (int i = 0; i < LAYOUTS; i++)
-        if (layouts[i].type == _i)
+        if (layouts[i].type == type)
             known = &layouts[i];
-    ck_assert_int_eq(heap_kind((unsigned)_i), known ? known->kind : EH_UNKNOWN);
+    ck_assert_int_eq(heap_kind(type), known ? known->kind : EH_UNKNOWN);
     uint8_t bytes[LONGEST];
     fill(bytes);
     struct eh_event row;
     struct heap_extra extra;
-    enum heap_fit fit = decode(bytes, LONGEST, 8, (unsigned)_i, false, &row, &extra);
+    enum heap_fit fit = decode(bytes, LONGEST, 8, type, false, &row, &extra);
     ck_assert_int_eq(fit, known ? HEAP_FITS : HEAP_UNKNOWN_TYPE);
-    ck_assert_uint_eq(row.hook, 0x1000 | (unsigned)_i);
+    ck_assert_uint_eq(row.hook, 0x1000 | type);
     if (!known)
         ck_assert_uint_eq(row.flags, 0);
+}
+
+START_TEST(every_type)
+{
+    for (unsigned type = 0; type < 256; type++)
+        expect_type(type);
 }
 END_TEST
 
@@ -258,7 +264,7 @@ int main(void)
     TCase *tests = tcase_create("payloads");
     tcase_add_loop_test(tests, every_length, 0, 4 * LAYOUTS);
     tcase_add_loop_test(tests, chosen_cases, 0, FIT_CASES);
-    tcase_add_loop_test(tests, every_type, 0, 256);
+    tcase_add_test(tests, every_type);
     tcase_add_loop_test(tests, common_equals_any, 0, 2 * 0x40);
     tcase_add_test(tests, common_keeps_flags);
     suite_add_tcase(suite, tests);
