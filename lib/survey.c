@@ -122,7 +122,7 @@ static inline bool is_heap_record(const uint8_t *at, size_t size)
 }
 
 /* Counts heap and whole stack records as long as they follow one another: nearly all of a heap
- * trace, so they are counted straight from their bytes, at a third of the instructions. The stream
+ * trace, so they are counted straight from their bytes and not taken apart. The stream
  * then stands before the first other record. */
 static int count_run(struct pass *p, struct etl_stream *s, struct extremes *x)
 {
