@@ -251,6 +251,9 @@ static int intern_image(struct images *x, struct map *known, struct stay *s)
     uint64_t path = (uint64_t)(uintptr_t)image.path; /* interned: one pointer, one path */
     uint64_t version = hash_u64(s->size) ^ s->timestamp;
     s->image = map_get(known, path, version);
+    const struct eh_image *found = eh_model_image(x->model, s->image);
+    if (s->image && (found->size != image.size || found->timestamp != image.timestamp))
+        s->image = 0; /* another version with the same hash */
     if (!s->image && (model_add_image(x->model, &image, &s->image) < 0 ||
                       map_set(known, path, version, s->image) < 0))
         return -1;
