@@ -93,10 +93,12 @@ static void switch_to(struct intern *in, uint32_t sequence)
     in->sequence = sequence;
 }
 
-static uint64_t hash_image(const struct eh_image *i)
+static uint64_t hash_image(const struct intern *in, const struct eh_image *i)
 {
-    uint64_t build = i->has_build_id ? hash_bytes(i->build_id, sizeof i->build_id) : 0;
-    return build ^ (i->path ? hash_bytes(i->path, strlen(i->path)) : 0);
+    uint64_t hash = hash_salt(in);
+    if (i->has_build_id)
+        hash = hash_salted_bytes(hash, i->build_id, sizeof i->build_id);
+    return i->path ? hash_salted_bytes(hash, i->path, strlen(i->path)) : hash;
 }
 
 static bool same_image(const struct eh_image *a, const struct eh_image *b)
@@ -133,25 +135,34 @@ static uint32_t new_mapping(struct intern *in, uint32_t image)
     return iid;
 }
 
-/* The image's mapping in the sequence; frames without an image share that of image 0. */
+/* The place of the iid of the mapping with the image's path and build id, 0 in it while there is
+ * none; frames without an image have that of image 0. NULL without memory. */
+static uint32_t *same_mapping(struct intern *in, uint32_t sequence, uint32_t image)
+{
+    const struct eh_model *m = in->trace->model;
+    const struct eh_image *i = eh_model_image(m, image);
+    uint64_t hash = hash_image(in, i);
+    for (;; hash++) {
+        uint32_t *iid = map_id(&in->contents, hash, sequence);
+        if (!iid || !*iid || same_image(i, eh_model_image(m, in->image_of[*iid])))
+            return iid;
+    }
+}
+
+/* The image's mapping in the sequence, 0 without memory. */
 static uint32_t mapping_of(struct intern *in, uint32_t sequence, uint32_t image)
 {
     uint32_t *known = map_id(&in->images, image, sequence);
     if (known && *known)
         return *known;
-    const struct eh_model *m = in->trace->model;
-    const struct eh_image *i = eh_model_image(m, image);
-    uint32_t *equal = map_id(&in->contents, image ? hash_image(i) : 0, sequence);
+    uint32_t *equal = same_mapping(in, sequence, image);
     if (!known || !equal) {
         in->trace->out_of_memory = true;
         return 0;
     }
-    bool shared = *equal && same_image(i, eh_model_image(m, in->image_of[*equal]));
-    uint32_t iid = shared ? *equal : new_mapping(in, image);
-    *known = iid;
     if (!*equal)
-        *equal = iid;
-    return iid;
+        *equal = new_mapping(in, image);
+    return *known = *equal;
 }
 
 struct frame {

@@ -393,6 +393,20 @@ static uint32_t add_site(struct profiles *p, uint32_t stream, uint64_t key, uint
     return (uint32_t)p->site_count++;
 }
 
+/* The place of the number plus 1 of the site with these frames, 0 in it while there is none. The
+ * hash only says where to look: behind a site with other frames the search goes on. NULL without
+ * memory. */
+static uint32_t *same_site(struct profiles *p, uint32_t stream, const uint32_t *frames,
+                           size_t count)
+{
+    uint64_t hash = hash_salted_bytes(hash_salt(p), frames, count * sizeof *frames);
+    for (;; hash++) {
+        uint32_t *site = map_id(&p->same_stack, hash, stream);
+        if (!site || !*site || same_frames(p, &p->sites[*site - 1], frames, count))
+            return site;
+    }
+}
+
 /* Two stack ids whose frames a reader cannot tell apart are one site. */
 static uint32_t find_or_add_site(struct profiles *p, uint32_t profile, uint64_t key,
                                  uint32_t heap)
@@ -403,17 +417,13 @@ static uint32_t find_or_add_site(struct profiles *p, uint32_t profile, uint64_t 
     uint32_t sequence = p->streams[stream].sequence.id;
     uint32_t frames[SITE_FRAMES];
     size_t count = site_frames(p, sequence, key, heap, frames);
-    uint32_t *equal =
-        map_id(&p->same_stack, hash_bytes(frames, count * sizeof *frames), stream);
-    if (!equal)
-        return UINT32_MAX;
-    if (*equal && same_frames(p, &p->sites[*equal - 1], frames, count))
-        return *equal - 1;
+    uint32_t *equal = same_site(p, stream, frames, count);
+    if (!equal || *equal)
+        return equal ? *equal - 1 : UINT32_MAX;
     uint32_t site = add_site(p, stream, key, heap);
     if (site == UINT32_MAX)
         return site;
-    if (!*equal)
-        *equal = site + 1;
+    *equal = site + 1;
     intern_callstack(p->intern, sequence, site + 1, frames, count);
     return site;
 }
