@@ -41,6 +41,7 @@ struct conversion {
     struct out *out;
     struct eh_reader *reader;
     void *state; /* the writer's */
+    enum eh_census_extent census;
     char tool[64];
     struct writer_context context; /* lives as long as the writer */
 };
@@ -184,7 +185,7 @@ static int choose_output_name(struct conversion *c)
     if (s->output)
         return 0;
     s->output = "-";
-    if (!strcmp(c->inputs[0], "-"))
+    if (c->writer->census || !strcmp(c->inputs[0], "-"))
         return 0;
     c->default_name = output_default_name(c->inputs[0], c->writer->suffix, s->zstd_level != 0);
     s->output = c->default_name;
@@ -232,6 +233,7 @@ static int open_reader(struct conversion *c)
         .notice = report_notice,
         .progress = show_progress,
         .context = &c->report,
+        .census = c->census,
     };
     return eh_open(&c->reader, c->inputs, c->input_count, &options, &c->error);
 }
@@ -242,6 +244,7 @@ static int begin_writer(struct conversion *c)
     c->context = (struct writer_context){
         .info = eh_info(c->reader),
         .model = eh_model(c->reader),
+        .census = eh_census(c->reader),
         .out = c->out,
         .warn = report_warning,
         .warn_context = &c->report,
@@ -318,9 +321,10 @@ static int conclude(struct conversion *c)
     struct report *r = &c->report;
     progress_erase(&r->progress);
     report_unprinted(r);
-    if (stats->heap_events_total == 0)
+    bool tells = c->writer->census; /* all there is to say */
+    if (!tells && stats->heap_events_total == 0)
         report_no_heap_events(r, c->inputs[0]);
-    if (!c->settings.quiet)
+    if (!tells && !c->settings.quiet)
         report_summary(r, c->data.name, eh_model(c->reader), stats);
     return report_has_loss(r, stats, c->settings.strict) ? STATUS_DAMAGED : STATUS_DECODED;
 }
@@ -335,6 +339,18 @@ static void release(struct conversion *c)
     output_discard(&c->data);
     output_discard(&c->stats);
     free(c->default_name);
+}
+
+/* A sample has no counts of events to write. */
+static int ask_for_census(struct conversion *c)
+{
+    if (c->writer->census)
+        c->census = c->writer->census(c->state);
+    if (c->census == EH_CENSUS_SAMPLE && c->settings.stats)
+        return eh_fail(&c->error, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                       "--stats needs all events, which --quick does not read; leave out one of "
+                       "them");
+    return 0;
 }
 
 static int status_of_failure(struct conversion *c)
@@ -371,6 +387,8 @@ int convert_main(const struct writer *writer, int argc, char **argv)
         return c.settings.help ? print_help(writer, groups, group_count) : print_version(writer);
     }
     if (writer->check && writer->check(c.state, &c.error) < 0)
+        return status_of_failure(&c);
+    if (ask_for_census(&c) < 0)
         return status_of_failure(&c);
     c.inputs = (const char *const *)(argv + 1);
     c.input_count = (size_t)operands;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "io/sink.h"
+#include "model/census.h"
 #include "model/event.h"
 #include "model/info.h"
 #include "model/model.h"
@@ -31,6 +32,7 @@ struct option_spec {
 struct writer_context {
     const struct eh_info *info;
     const struct eh_model *model;
+    const struct eh_census *census; /* NULL unless the writer asked for one */
     struct out *out;
     void (*warn)(void *context, const char *text); /* one line to the user, without a prefix */
     void *warn_context;
@@ -52,6 +54,10 @@ struct writer {
     /* After the last option, before any file is opened: whether they go together. Like `set`;
      * may be NULL. */
     int (*check)(void *state, struct eh_error *e);
+    /* For a writer that tells about a trace instead of converting it: the census it needs, after
+     * `check`. Such output goes to standard output unless -o names a file, and the driver says
+     * nothing of the trace itself. NULL for others. */
+    enum eh_census_extent (*census)(const void *state);
 
     /* All return 0 or -1 with `e` filled; errors of the sink are the driver's to look at. */
     int (*begin)(void *state, const struct writer_context *context, struct eh_error *e);

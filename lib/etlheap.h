@@ -27,6 +27,7 @@ extern "C" {
 
 #include "base/error.h"
 #include "base/notice.h"
+#include "model/census.h"
 #include "model/event.h"
 #include "model/info.h"
 #include "model/model.h"
@@ -40,6 +41,10 @@ struct eh_options {
      * it happens in, which then fails with EH_ERR_IO and sys EINTR. May be NULL. */
     int (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
+    /* A census costs one more pass. With EH_CENSUS_SAMPLE nothing else is done: eh_info() has what
+     * headers say, eh_model() is empty, eh_next() ends at once, and of eh_stats() only the counts of
+     * buffers, damage and losses are filled. */
+    enum eh_census_extent census;
 };
 
 /* Opens `count` inputs as one trace and surveys them: contexts, names and totals are known when it
@@ -51,6 +56,9 @@ int eh_open(struct eh_reader **ret_reader, const char *const *paths, size_t coun
 /* Owned by the reader, valid until eh_close. */
 const struct eh_info *eh_info(const struct eh_reader *r);
 const struct eh_model *eh_model(const struct eh_reader *r);
+
+/* NULL unless eh_options asked for one; also owned by the reader. */
+const struct eh_census *eh_census(const struct eh_reader *r);
 
 /* The next batch, at most EH_BATCH_ROWS rows, in the order of semantics 2: borrowed until the next
  * call. Returns 1, 0 at the end of the trace, or -1 with `e` filled. */

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/recent.h"
+#include "census.h"
 #include "container/etl_layout.h"
 #include "container/etl_merge.h"
 #include "container/etl_trace.h"
@@ -35,6 +36,7 @@ struct eh_reader {
     struct owners *owners;
     struct images *images;
     struct stack_keys keys;
+    struct census census;  /* empty unless asked for */
     struct join *join;     /* only where the trace holds stacks */
     struct recent *times;  /* of other records than heap's, to know which stacks belong to none */
     struct track track;
@@ -164,6 +166,48 @@ static int start_second_pass(struct eh_reader *r, struct eh_error *e)
     return 0;
 }
 
+static int report_progress(const struct eh_reader *r, struct eh_error *e)
+{
+    const struct eh_options *o = &r->options;
+    const struct etl_trace *t = &r->trace;
+    if (o->progress && o->progress(o->context, t->bytes_done, t->passes * t->bytes_total))
+        return eh_fail(e, EH_ERR_IO, EINTR, EH_NO_OFFSET, "stopped");
+    return 0;
+}
+
+static int census_progress(void *context, struct eh_error *e)
+{
+    return report_progress(context, e);
+}
+
+static int take_census(struct eh_reader *r, struct eh_error *e)
+{
+    enum eh_census_extent extent = r->options.census;
+    if (extent == EH_CENSUS_NONE)
+        return 0;
+    return census_run(&r->census, &r->trace, extent, census_progress, r, e);
+}
+
+/* What the container counted. */
+static void set_container_stats(struct eh_reader *r)
+{
+    const struct etl_counts *c = &r->trace.counts;
+    r->stats.events = c->events;
+    r->stats.buffers_read = c->buffers_read;
+    r->stats.buffers_damaged = c->buffers_damaged;
+    r->stats.bytes_skipped = c->bytes_skipped;
+    r->stats.time_steps_back = c->time_steps_back;
+    r->stats.events_lost = c->events_lost;
+    r->stats.buffers_lost = c->buffers_lost;
+    r->stats.inputs_truncated = c->inputs_truncated;
+}
+
+/* The census, the survey and the making of rows. */
+static unsigned passes_over(enum eh_census_extent census)
+{
+    return census == EH_CENSUS_SAMPLE ? 1 : census == EH_CENSUS_WHOLE ? 3 : 2;
+}
+
 static int open_reader(struct eh_reader *r, const char *const *paths, size_t count,
                        struct eh_error *e)
 {
@@ -176,7 +220,15 @@ static int open_reader(struct eh_reader *r, const char *const *paths, size_t cou
     if (etl_trace_open(&r->trace, paths, count, &to, spooled, &r->options, e) < 0)
         return -1;
     set_info(r);
-    if (set_names(r, paths, count, e) < 0 || survey(r, e) < 0)
+    r->trace.passes = passes_over(r->options.census);
+    if (set_names(r, paths, count, e) < 0 || take_census(r, e) < 0)
+        return -1;
+    if (r->options.census == EH_CENSUS_SAMPLE) {
+        set_container_stats(r);
+        r->ended = true;
+        return 0;
+    }
+    if (survey(r, e) < 0)
         return -1;
     set_content_hash(r);
     return start_second_pass(r, e);
@@ -207,6 +259,7 @@ void eh_close(struct eh_reader *r)
     join_destroy(r->join);
     free(r->times);
     stack_keys_finish(&r->keys);
+    census_finish(&r->census);
     images_destroy(r->images);
     owners_destroy(r->owners);
     etl_trace_close(&r->trace);
@@ -223,6 +276,11 @@ const struct eh_info *eh_info(const struct eh_reader *r)
 const struct eh_model *eh_model(const struct eh_reader *r)
 {
     return r->model;
+}
+
+const struct eh_census *eh_census(const struct eh_reader *r)
+{
+    return r->options.census == EH_CENSUS_NONE ? NULL : &r->census.result;
 }
 
 const struct eh_stats *eh_stats(const struct eh_reader *r)
@@ -616,14 +674,6 @@ static inline int take_current(struct eh_reader *r, struct etl_stream *s, struct
     return taken;
 }
 
-static int report_progress(const struct eh_reader *r, struct eh_error *e)
-{
-    const struct eh_options *o = &r->options;
-    if (o->progress && o->progress(o->context, r->trace.bytes_done, 2 * r->trace.bytes_total))
-        return eh_fail(e, EH_ERR_IO, EINTR, EH_NO_OFFSET, "stopped");
-    return 0;
-}
-
 /* Takes records in merged order as long as there is room in the batch: 1, 0 when the streams have
  * ended, -1 on error. */
 static int take_records(struct eh_reader *r, struct eh_error *e)
@@ -651,7 +701,6 @@ static int take_records(struct eh_reader *r, struct eh_error *e)
 
 static void end_trace(struct eh_reader *r)
 {
-    const struct etl_counts *c = &r->trace.counts;
     for (int kind = 0; kind < EH_HEAP_KINDS; kind++)
         r->stats.heap_events_total += r->stats.heap_events[kind];
     r->stats.has_times = r->stats.heap_events_total > 0;
@@ -660,14 +709,7 @@ static void end_trace(struct eh_reader *r)
     track_end(&r->track);
     if (r->join)
         r->stats.stacks_unmatched += join_unmatched(r->join, true);
-    r->stats.events = c->events;
-    r->stats.buffers_read = c->buffers_read;
-    r->stats.buffers_damaged = c->buffers_damaged;
-    r->stats.bytes_skipped = c->bytes_skipped;
-    r->stats.time_steps_back = c->time_steps_back;
-    r->stats.events_lost = c->events_lost;
-    r->stats.buffers_lost = c->buffers_lost;
-    r->stats.inputs_truncated = c->inputs_truncated;
+    set_container_stats(r);
     r->ended = true;
 }
 

@@ -180,7 +180,8 @@ static void write_csv(const struct choice *choices, const struct eh_event *r, si
     ck_assert_int_eq(out_open(&out, fileno(f), 0, &e), 0);
     void *state = calloc(1, csv_writer.state_size);
     ck_assert_int_eq(choose(state, choices, &e), 0);
-    struct writer_context context = {&info, model, out, keep_warning, NULL, "etl2csv 1"};
+    struct writer_context context = {.info = &info, .model = model, .out = out,
+                                     .warn = keep_warning, .tool = "etl2csv 1"};
     ck_assert_int_eq(csv_writer.begin(state, &context, &e), 0);
     for (unsigned i = 0; i < repeat; i++)
         if (csv_writer.rows(state, r, count, &e) < 0)
@@ -454,7 +455,8 @@ START_TEST(processes_that_come_with_the_rows)
     void *state = calloc(1, csv_writer.state_size);
     const struct choice choices[] = {{"columns", "process_id,process_name"}, {0}};
     ck_assert_int_eq(choose(state, choices, NULL), 0);
-    struct writer_context context = {&info, model, out, keep_warning, NULL, "etl2csv 1"};
+    struct writer_context context = {.info = &info, .model = model, .out = out,
+                                     .warn = keep_warning, .tool = "etl2csv 1"};
     ck_assert_int_eq(csv_writer.begin(state, &context, NULL), 0);
     for (uint32_t i = PROCESSES; i < 5000; i++) {
         struct eh_event row = {.kind = EH_LOCK};

@@ -43,4 +43,13 @@ static inline void store_u64(uint8_t *p, uint64_t v)
     store_u32(p + 4, (uint32_t)(v >> 32));
 }
 
+/* A GUID's 16 bytes in the order in which they are printed: on disk its first three fields are
+ * little-endian. */
+static inline void guid_print_order(const uint8_t *guid, uint8_t *into)
+{
+    static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+    for (int i = 0; i < 16; i++)
+        into[i] = guid[order[i]];
+}
+
 #endif

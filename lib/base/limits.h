@@ -26,6 +26,7 @@
 #define LIMIT_STACK_FRAMES   1024u
 #define LIMIT_STACKS         (1u << 24)
 #define LIMIT_FRAMES         (1u << 28)
+#define LIMIT_RECORD_KINDS   (1u << 16) /* kinds of records, and providers, that are told apart */
 #define LIMIT_KEY_BYTES      (1u << 30) /* definitions of stack keys */
 
 /* Events that wait for their stack. */

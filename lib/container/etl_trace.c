@@ -154,7 +154,7 @@ int etl_trace_open(struct etl_trace *t, const char *const *paths, size_t count,
                    const struct notices *notices, int (*spooled)(void *context, uint64_t bytes),
                    void *context, struct eh_error *e)
 {
-    *t = (struct etl_trace){.notices = *notices};
+    *t = (struct etl_trace){.notices = *notices, .passes = 1};
     if (count == 0 || count > LIMIT_INPUTS)
         return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "give 1 to %u inputs",
                        (unsigned)LIMIT_INPUTS);

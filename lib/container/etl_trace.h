@@ -57,6 +57,7 @@ struct etl_trace {
     struct notices notices;
     uint64_t bytes_done; /* of buffers read so far, over all passes */
     uint64_t bytes_total; /* of one pass */
+    unsigned passes; /* that will be made: bytes_done ends at so many times bytes_total */
     bool telling;  /* this pass tells damage */
     uint64_t open_bytes; /* room of the streams' open buffers */
     uint8_t *packed;

@@ -25,14 +25,6 @@ bool image_decode(const struct record *r, struct image_record *ret_image)
     return true;
 }
 
-/* A GUID's first three fields are little-endian; printed they are big-endian. */
-static void print_order(const uint8_t *guid, uint8_t *into)
-{
-    static const uint8_t order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
-    for (int i = 0; i < 16; i++)
-        into[i] = guid[order[i]];
-}
-
 bool pdb_decode(const struct record *r, struct pdb_record *ret_pdb)
 {
     struct cursor c = cur_over(r->payload, r->payload_size);
@@ -44,7 +36,7 @@ bool pdb_decode(const struct record *r, struct pdb_record *ret_pdb)
     const uint8_t *age = cur_take(&c, 4);
     if (!age)
         return false;
-    print_order(guid, p.build_id);
+    guid_print_order(guid, p.build_id);
     memcpy(p.build_id + 16, age, 4);
     p.name = take_ansi(&c);
     *ret_pdb = p;
