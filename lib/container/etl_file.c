@@ -5,12 +5,11 @@
 #include "base/limits.h"
 #include "container/etl_layout.h"
 #include "container/etl_record.h"
+#include "container/etl_resync.h"
 #include "container/expand.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define SCAN_BYTES 65536
 
 /* The indexing pass over one file. */
 struct index {
@@ -18,109 +17,24 @@ struct index {
     struct etl_counts *counts;
     const struct notices *notices;
     struct eh_error *e;
-    int64_t size;
-    int64_t data_until; /* bytes up to here were scanned for fill: the last scan found data there */
-    uint64_t marked;    /* buffers that are flagged as having lost something */
+    struct resync resync;
+    uint64_t marked; /* buffers that are flagged as having lost something */
     int64_t first_marked;
 };
 
-/* A buffer header as read, before anything in it is believed. */
-struct head {
-    uint8_t bytes[BUF_HEADER_BYTES + 8]; /* and the first record's beginning, if there is one */
-    uint32_t size;                       /* BufferSize */
-    uint32_t flags;
-};
-
-static bool is_compressed(const struct head *h)
-{
-    return h->flags & BUF_FLAG_COMPRESSED;
-}
-
-/* Reads the header at `at`: 1, 0 when the input ends before its end, -1 on error. */
-static int read_head(const struct index *x, int64_t at, struct head *h)
-{
-    memset(h, 0, sizeof *h);
-    int64_t n = source_read(x->file->source, at, h->bytes, sizeof h->bytes, x->e);
-    if (n < 0)
-        return -1;
-    h->size = load_u32(h->bytes + BUF_SIZE);
-    h->flags = load_u16(h->bytes + BUF_FLAGS);
-    return n >= BUF_HEADER_BYTES;
-}
-
-/* Whether a first dword behind a buffer header can begin a record or be fill. */
-static bool begins_records(const struct head *h)
-{
-    uint32_t first = load_u32(h->bytes + BUF_HEADER_BYTES);
-    unsigned mark = first >> 24;
-    return first == 0 || first == UINT32_MAX || (mark & 0xC0) == REC_MARK_TRACE ||
-           mark == REC_MARK_WPP || mark == REC_MARK_ULONG_TIME;
-}
-
-/* Whether the bytes look like a buffer header, wherever its buffer ends. */
-static bool is_plausible(const struct head *h)
-{
-    uint32_t valid = load_u32(h->bytes + BUF_OFFSET);
-    if (h->size < BUF_HEADER_BYTES || h->size > LIMIT_BUFFER_BYTES ||
-        load_u16(h->bytes + BUF_TYPE) > BUF_TYPE_MAX || h->flags > 0x7F)
-        return false;
-    if (is_compressed(h))
-        return valid >= BUF_HEADER_BYTES && valid <= LIMIT_EXPANDED_BYTES;
-    return h->size < BUF_HEADER_BYTES + 4 || begins_records(h);
-}
-
-/* Whether a plausible buffer header stands at `at`: 1, 0, or -1 on error. The end of the input is
- * as good as a buffer. */
-static int plausible_at(const struct index *x, int64_t at)
-{
-    struct head h;
-    if (at == x->size)
-        return 1;
-    if (at > x->size)
-        return 0;
-    int found = read_head(x, at, &h);
-    return found > 0 ? is_plausible(&h) : found;
-}
-
-static bool is_fill(uint8_t byte)
-{
-    return byte == 0 || byte == 0xFF;
-}
-
-/* Offset of the first byte from `at` on that is no fill, or the input's size; -1 on error. */
-static int64_t find_data(struct index *x, int64_t at)
-{
-    uint8_t bytes[SCAN_BYTES];
-    if (at <= x->data_until)
-        return x->data_until;
-    /* Damage may have data everywhere: begin with little, so that it is not read over and over. */
-    for (size_t length = 64; at < x->size; length = length < sizeof bytes ? 2 * length : length) {
-        int64_t n = source_read(x->file->source, at, bytes, length, x->e);
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            break;
-        for (int64_t i = 0; i < n; i++)
-            if (!is_fill(bytes[i]))
-                return x->data_until = at + i;
-        at += n;
-    }
-    return x->data_until = x->size;
-}
-
 /* The valid length [1.1]: Offset, else SavedOffset, else the whole buffer. */
-static uint32_t valid_bytes(const struct head *h, uint32_t size)
+static uint32_t valid_bytes(const struct buffer_head *h, uint32_t size)
 {
     uint32_t offset = load_u32(h->bytes + BUF_OFFSET);
     uint32_t saved = load_u32(h->bytes + BUF_SAVED_OFFSET);
-    if (is_compressed(h))
+    if (head_is_compressed(h))
         return offset;
     if (offset >= BUF_HEADER_BYTES && offset <= size)
         return offset;
     return saved >= BUF_HEADER_BYTES && saved <= size ? saved : size;
 }
 
-static uint16_t processor(const struct head *h)
+static uint16_t processor(const struct buffer_head *h)
 {
     uint16_t n = load_u16(h->bytes + BUF_PROCESSOR);
     return h->flags & BUF_FLAG_PROCESSOR_INDEX ? n & BUF_PROCESSOR_MASK : n & 0xFF;
@@ -149,6 +63,16 @@ static void tell_session(struct index *x, int64_t at, const struct etl_header *h
                (unsigned)h->events_lost, (unsigned)h->buffers_lost);
 }
 
+static void enter_session(struct index *x, int64_t at, const struct etl_header *h)
+{
+    struct etl_file *f = x->file;
+    bool sized = h->buffer_size >= BUF_HEADER_BYTES && h->buffer_size <= LIMIT_BUFFER_BYTES;
+    f->segments[f->segment_count++] = (struct etl_segment){*h, at};
+    x->resync.step = sized ? h->buffer_size : 0;
+    x->resync.packs = x->resync.packs || h->mode & LOG_MODE_COMPRESSED;
+    tell_session(x, at, h);
+}
+
 /* Begins a segment if the buffer at `at` holds a session's header record. 0 or -1. */
 static int begin_segment(struct index *x, int64_t at, uint32_t valid)
 {
@@ -166,19 +90,18 @@ static int begin_segment(struct index *x, int64_t at, uint32_t valid)
                        (unsigned)LIMIT_SEGMENTS);
     if (ARRAY_RESERVE(f->segments, f->segment_room, f->segment_count + 1) < 0)
         return eh_fail(x->e, EH_ERR_MEMORY, 0, at, "out of memory for the sessions of the trace");
-    f->segments[f->segment_count++] = (struct etl_segment){header, at};
-    tell_session(x, at, &header);
+    enter_session(x, at, &header);
     return 0;
 }
 
 /* Enters the buffer at `at`, which occupies `stored` bytes of the input. */
-static int add_buffer(struct index *x, int64_t at, const struct head *h, uint32_t stored, bool cut)
+static int add_buffer(struct index *x, int64_t at, const struct buffer_head *h, uint32_t stored, bool cut)
 {
     struct etl_file *f = x->file;
     uint32_t valid = valid_bytes(h, h->size);
-    if (!is_compressed(h) && valid > stored)
+    if (!head_is_compressed(h) && valid > stored)
         valid = stored;
-    if (load_u16(h->bytes + BUF_TYPE) == BUF_TYPE_HEADER && !is_compressed(h) && at > 0 &&
+    if (load_u16(h->bytes + BUF_TYPE) == BUF_TYPE_HEADER && !head_is_compressed(h) && at > 0 &&
         begin_segment(x, at, valid) < 0)
         return -1;
     if (f->buffer_count >= LIMIT_BUFFERS)
@@ -194,92 +117,120 @@ static int add_buffer(struct index *x, int64_t at, const struct head *h, uint32_
         .cpu = processor(h),
         .segment = (uint16_t)(f->segment_count - 1),
         .state = h->bytes[BUF_STATE],
-        .compressed = is_compressed(h),
+        .compressed = head_is_compressed(h),
         .cut = cut,
     };
     x->counts->buffers_read++;
+    if (head_is_compressed(h))
+        x->resync.packs = true;
+    else
+        x->resync.last_plain = h->size;
     if (h->flags & (BUF_FLAG_EVENTS_LOST | BUF_FLAG_BUFFER_LOST) && x->marked++ == 0)
         x->first_marked = at;
     return 0;
 }
 
-/* The size by which buffers of the current session follow each other when none says otherwise. */
-static uint32_t session_step(const struct index *x)
-{
-    uint32_t step = x->file->segments[x->file->segment_count - 1].header.buffer_size;
-    return step >= BUF_HEADER_BYTES && step <= LIMIT_BUFFER_BYTES ? step : 0;
-}
-
 static int64_t truncated(struct index *x, int64_t at)
 {
     x->counts->inputs_truncated++;
-    tell_damage(x, at, x->size - at,
+    tell_damage(x, at, x->resync.size - at,
                 "the file ends inside this buffer; its whole records are kept");
-    return x->size;
+    return x->resync.size;
+}
+
+/* Where reading goes on from `at`, where no buffer stands: one buffer size further, if that is as good
+ * a place as any before it; or -1. */
+static int64_t next_place(struct index *x, int64_t at)
+{
+    struct resync *r = &x->resync;
+    int64_t due = r->step ? at + r->step : r->size;
+    int standing = resync_standing(r, due);
+    if (standing < 0 || (standing == STANDS_SURE && due < r->size))
+        return standing < 0 ? -1 : due;
+    int64_t sure = resync_search(r, at + 1);
+    return standing == STANDS_PLAUSIBLE && due < sure ? due : sure;
 }
 
 /* No buffer at `at`: unused space up to the end of the input, or bytes to step over. */
 static int64_t skip_bytes(struct index *x, int64_t at)
 {
-    int64_t data = find_data(x, at);
-    if (data < 0 || data == x->size)
-        return data;
-    int64_t step = session_step(x);
-    int64_t length = step && step < x->size - at ? step : x->size - at;
-    x->counts->bytes_skipped += (uint64_t)length;
-    tell_damage(x, at, length, "no buffer header where one is due; skipped to the next place");
-    return at + length;
+    int unused = resync_only_fill(&x->resync, at);
+    int64_t next = unused < 0 ? -1 : unused ? x->resync.size : next_place(x, at);
+    if (unused || next < 0)
+        return next;
+    x->counts->bytes_skipped += (uint64_t)(next - at);
+    tell_damage(x, at, next - at, "no buffer header where one is due; skipped to the next place");
+    return next;
 }
 
-/* A whole buffer at `at`, or one whose size field was overwritten (semantics 5). */
-static int64_t take_buffer(struct index *x, int64_t at, const struct head *h)
+/* A buffer whose own size cannot be right: it ends at `end`. */
+static int64_t take_resized(struct index *x, int64_t at, const struct buffer_head *h, int64_t end,
+                            const char *what)
 {
-    uint32_t size = h->size, step = session_step(x);
-    if (!is_compressed(h) && size != step && step && at > 0 && step <= x->size - at) {
-        int follower = plausible_at(x, at + size);
-        int expected = follower == 0 ? plausible_at(x, at + step) : 0;
-        if (follower < 0 || expected < 0)
-            return -1;
-        if (expected) {
-            size = step;
-            x->counts->buffers_damaged++;
-            tell_damage(x, at, size, "a buffer with a wrong size; the session's size is taken");
-        }
-    }
-    return add_buffer(x, at, h, size, false) < 0 ? -1 : at + size;
+    x->counts->buffers_damaged++;
+    tell_damage(x, at, end - at, what);
+    return add_buffer(x, at, h, (uint32_t)(end - at), false) < 0 ? -1 : end;
 }
 
-/* A plausible header whose buffer passes the end of the input: cut there, unless the next buffer
- * stands where the session's size puts it. */
-static int64_t take_last(struct index *x, int64_t at, const struct head *h)
+/* A plausible header at `at` whose size leads nowhere, or past the input's end. What stands where the
+ * session's size puts the next buffer, or next in the file, tells where it ends (semantics 5). */
+static int64_t take_misleading(struct index *x, int64_t at, const struct buffer_head *h)
 {
-    int64_t step = session_step(x);
-    if (step && at + step < x->size) {
-        int follower = plausible_at(x, at + step);
-        if (follower < 0)
-            return -1;
-        if (follower)
-            return skip_bytes(x, at);
-    }
-    if (add_buffer(x, at, h, (uint32_t)(x->size - at), true) < 0)
+    struct resync *r = &x->resync;
+    int64_t size = h->size, left = r->size - at;
+    int expected = r->step && r->step < left ? resync_standing(r, at + r->step) : STANDS_NOTHING;
+    if (expected < 0)
         return -1;
-    return truncated(x, at);
+    if (expected && !head_is_compressed(h))
+        return size > left ? skip_bytes(x, at)
+                           : take_resized(x, at, h, at + r->step,
+                                          "a buffer with a wrong size; the session's size is taken");
+    int64_t next = resync_search(r, at + BUF_HEADER_BYTES);
+    if (next < 0)
+        return -1;
+    if (next < r->size && next < at + size)
+        return take_resized(x, at, h, next,
+                            "a buffer whose size reaches into the next; it is taken to end there");
+    if (size <= left)
+        return add_buffer(x, at, h, h->size, false) < 0 ? -1 : at + size;
+    return add_buffer(x, at, h, (uint32_t)left, true) < 0 ? -1 : truncated(x, at);
+}
+
+/* Whether the size in a plausible header can be believed: 1, 0 or -1. */
+static int leads_on(struct index *x, int64_t at, const struct buffer_head *h)
+{
+    struct resync *r = &x->resync;
+    bool plain = !head_is_compressed(h) && r->step;
+    if (h->size > r->size - at)
+        return 0;
+    if (plain && h->size == r->step)
+        return 1;
+    int standing = resync_standing(r, at + h->size);
+    if (!plain || standing < 0 || (standing == STANDS_SURE && h->size < r->step))
+        return standing;
+    /* Sizes are hardly ever others than the session's: a buffer where that puts the next has more
+     * weight. A larger buffer would be two of which the first has a wrong size. */
+    int expected = resync_standing(r, at + r->step);
+    return expected < 0 ? -1 : expected == STANDS_SURE ? 0 : standing;
 }
 
 /* Indexes what stands at `at`; returns where the next buffer is due, or -1. */
 static int64_t index_one(struct index *x, int64_t at)
 {
-    struct head h;
-    int whole = read_head(x, at, &h);
+    struct buffer_head h;
+    int whole = resync_head(&x->resync, at, &h);
     if (whole < 0)
         return -1;
     if (!whole) {
-        int64_t data = find_data(x, at);
-        return data < 0 || data == x->size ? data : truncated(x, at);
+        int unused = resync_only_fill(&x->resync, at);
+        return unused < 0 ? -1 : unused ? x->resync.size : truncated(x, at);
     }
-    if (!is_plausible(&h))
+    if (!head_is_plausible(&h))
         return skip_bytes(x, at);
-    return h.size <= x->size - at ? take_buffer(x, at, &h) : take_last(x, at, &h);
+    int leads = leads_on(x, at, &h);
+    if (leads <= 0)
+        return leads < 0 ? -1 : take_misleading(x, at, &h);
+    return add_buffer(x, at, &h, h.size, false) < 0 ? -1 : at + h.size;
 }
 
 /* What to do with a file that is no trace: traces are often handed around in containers. */
@@ -313,16 +264,13 @@ static int open_session(struct index *x)
     if (n == 0)
         return eh_fail(x->e, EH_ERR_FORMAT, 0, EH_NO_OFFSET,
                        "the file is empty; a trace begins with a header buffer: record it again");
-    uint32_t size = n >= 4 ? load_u32(bytes) : 0;
-    if (size < BUF_HEADER_BYTES || size > LIMIT_BUFFER_BYTES ||
-        !etl_header_parse(bytes, (size_t)(n < (int64_t)size ? n : (int64_t)size), &header))
+    if (!etl_header_parse(bytes, (size_t)n, &header))
         return eh_fail(x->e, EH_ERR_FORMAT, 0, 0,
                        "is no ETL trace: no header record in its first buffer; %s",
                        advice_for(bytes, (size_t)n));
     if (ARRAY_RESERVE(f->segments, f->segment_room, 1) < 0)
         return eh_fail(x->e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
-    f->segments[f->segment_count++] = (struct etl_segment){header, 0};
-    tell_session(x, 0, &header);
+    enter_session(x, 0, &header);
     return 0;
 }
 
@@ -400,7 +348,7 @@ static int index_file(struct index *x)
 {
     if (open_session(x) < 0)
         return -1;
-    for (int64_t at = 0; at < x->size;)
+    for (int64_t at = 0; at < x->resync.size;)
         if ((at = index_one(x, at)) < 0)
             return -1;
     tell_missing(x);
@@ -421,8 +369,7 @@ int etl_file_open(struct etl_file *file, const char *path, struct etl_counts *co
         .counts = counts,
         .notices = notices,
         .e = e,
-        .size = source_size(file->source),
-        .data_until = -1,
+        .resync = {.source = file->source, .size = source_size(file->source), .e = e},
     };
     int64_t offset;
     const char *broken = source_damage(file->source, &offset);

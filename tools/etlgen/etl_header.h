@@ -16,9 +16,6 @@ enum {
     LOG_START_BUFFERS = 0x28,
 };
 
-/* Mode bit of a session with compressed buffers (FORMAT.md 3.2). */
-#define LOG_MODE_COMPRESSED 0x04000000u
-
 struct etl_buffer_head {
     uint32_t size;   /* bytes to the next buffer */
     uint32_t offset; /* valid bytes with this header, expanded */
