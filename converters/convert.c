@@ -32,6 +32,7 @@ struct settings {
 struct conversion {
     const struct writer *writer;
     struct settings settings;
+    struct writer_needs needs;
     struct report report;
     struct eh_error error;
     const char *const *inputs;
@@ -230,6 +231,7 @@ static int show_progress(void *context, uint64_t done, uint64_t total)
 static int open_reader(struct conversion *c)
 {
     const struct eh_options options = {
+        .outstanding = c->needs.outstanding,
         .notice = report_notice,
         .progress = show_progress,
         .context = &c->report,
@@ -386,7 +388,7 @@ int convert_main(const struct writer *writer, int argc, char **argv)
         release(&c);
         return c.settings.help ? print_help(writer, groups, group_count) : print_version(writer);
     }
-    if (writer->check && writer->check(c.state, &c.error) < 0)
+    if (writer->check && writer->check(c.state, &c.needs, &c.error) < 0)
         return status_of_failure(&c);
     if (ask_for_census(&c) < 0)
         return status_of_failure(&c);

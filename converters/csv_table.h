@@ -13,6 +13,7 @@ struct csv_table {
     size_t column_count;
     size_t default_count; /* the first of them, which are written unless others are asked for */
     size_t state_size;    /* of a struct that begins with a struct csv_sheet; the rest is zeroed */
+    bool needs_outstanding; /* rows for the blocks that are live at the end */
 
     /* The sheet is the beginning of the state; its header row is written. All but `done` return 0,
      * or -1 when memory ran out, and all but `rows` may be NULL. `done` runs in any case. */
@@ -24,6 +25,7 @@ struct csv_table {
 
 extern const struct csv_table csv_table_events;
 extern const struct csv_table csv_table_heaps;
+extern const struct csv_table csv_table_outstanding;
 extern const struct csv_table csv_table_sizes;
 extern const struct csv_table csv_table_callsites;
 extern const struct csv_table csv_table_processes;

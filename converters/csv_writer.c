@@ -11,7 +11,7 @@
 
 /* The first is the default. */
 static const struct csv_table *const tables[] = {
-    &csv_table_events,    &csv_table_heaps,     &csv_table_sizes,
+    &csv_table_events,    &csv_table_heaps,     &csv_table_outstanding, &csv_table_sizes,
     &csv_table_callsites, &csv_table_processes, &csv_table_stacks,
 };
 
@@ -36,8 +36,8 @@ enum {
 };
 
 static const struct option_spec options[] = {
-    {"table", 0, "NAME", "events (default), heaps, sizes, callsites, processes or stacks",
-     OPTION_TABLE},
+    {"table", 0, "NAME",
+     "events, heaps, outstanding, sizes, callsites, processes, stacks", OPTION_TABLE},
     {"columns", 0, "LIST", "which columns, in which order: time_ns,event,size_bytes",
      OPTION_COLUMNS},
     {"delimiter", 0, "C", "one character between cells instead of a comma, or tab",
@@ -95,11 +95,12 @@ static int set_option(void *state, int id, const char *argument, struct eh_error
 }
 
 /* Which columns there are depends on the table, which may be named after them. */
-static int check(void *state, struct eh_error *e)
+static int check(void *state, struct writer_needs *ret_needs, struct eh_error *e)
 {
     struct csv *s = state;
     if (!s->table)
         s->table = tables[0];
+    ret_needs->outstanding = s->table->needs_outstanding;
     if (!s->wanted.dialect.delimiter)
         s->wanted.dialect.delimiter = ',';
     s->wanted.columns_given = s->column_list;

@@ -39,6 +39,11 @@ struct writer_context {
     const char *tool; /* "etl2csv 0.1.0" */
 };
 
+/* What a writer asks of the driver. Zeroed is nothing. */
+struct writer_needs {
+    bool outstanding; /* eh_options.outstanding */
+};
+
 struct writer {
     const char *command; /* "etl2csv" */
     const char *summary; /* one line for --help: what it makes */
@@ -51,9 +56,9 @@ struct writer {
     /* Takes option `id` with `argument` (NULL for switches; owned by the caller, lives all run).
      * Called before begin, on the zeroed state. 0, or -1 with a text that says what is valid. */
     int (*set)(void *state, int id, const char *argument, struct eh_error *e);
-    /* After the last option, before any file is opened: whether they go together. Like `set`;
-     * may be NULL. */
-    int (*check)(void *state, struct eh_error *e);
+    /* After the last option, before any file is opened: whether they go together, and what they
+     * need. Like `set`; may be NULL. */
+    int (*check)(void *state, struct writer_needs *ret_needs, struct eh_error *e);
     /* For a writer that tells about a trace instead of converting it: the census it needs, after
      * `check`. Such output goes to standard output unless -o names a file, and the driver says
      * nothing of the trace itself. NULL for others. */

@@ -36,6 +36,7 @@ extern "C" {
 struct eh_reader;
 
 struct eh_options {
+    bool outstanding; /* list what is live at the end: EH_OUTSTANDING rows, 24 bytes of memory each */
     void (*notice)(void *context, const struct eh_notice *n); /* may be NULL */
     /* Called now and then with the bytes done and to do over both passes; non-zero stops the call
      * it happens in, which then fails with EH_ERR_IO and sys EINTR. May be NULL. */

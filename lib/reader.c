@@ -11,6 +11,7 @@
 #include "decode/route.h"
 #include "survey.h"
 #include "track/join.h"
+#include "track/outstanding.h"
 #include "track/owners.h"
 #include "track/track.h"
 
@@ -40,6 +41,7 @@ struct eh_reader {
     struct join *join;     /* only where the trace holds stacks */
     struct recent *times;  /* of other records than heap's, to know which stacks belong to none */
     struct track track;
+    struct outstanding outstanding; /* with options.outstanding */
     struct merge merge;
     struct owner_cache owners_found[OWNER_SLOTS];
     const char **input_names;
@@ -254,6 +256,7 @@ void eh_close(struct eh_reader *r)
 {
     if (!r)
         return;
+    outstanding_finish(&r->outstanding);
     track_finish(&r->track);
     merge_finish(&r->merge);
     join_destroy(r->join);
@@ -729,7 +732,7 @@ static int fill_batch(struct eh_reader *r, struct eh_error *e)
             return -1;
         if (!more && !r->track.sweep.active) {
             end_trace(r);
-            return 0;
+            return r->options.outstanding ? outstanding_list(&r->outstanding, &r->track, e) : 0;
         }
     }
     return 0;
@@ -741,6 +744,8 @@ int eh_next(struct eh_reader *r, const struct eh_event **ret_rows, size_t *ret_c
     r->count = 0;
     if (!r->ended && fill_batch(r, e) < 0)
         return -1;
+    r->count += outstanding_rows(&r->outstanding, &r->track, r->rows + r->count,
+                                 EH_BATCH_ROWS - r->count);
     *ret_rows = r->rows;
     *ret_count = r->count;
     return r->count > 0;

@@ -54,6 +54,7 @@ struct run {
     struct out *out;
     void *state;
     struct writer_context context;
+    struct writer_needs needs;
 };
 
 static void set(struct run *r, const char *name, const char *argument)
@@ -78,7 +79,7 @@ static void start(struct run *r, const char *table, const char *columns)
 
 static void begin(struct run *r)
 {
-    ck_assert_int_eq(csv_writer.check(r->state, NULL), 0);
+    ck_assert_int_eq(csv_writer.check(r->state, &r->needs, NULL), 0);
     ck_assert_int_eq(csv_writer.begin(r->state, &r->context, NULL), 0);
 }
 
@@ -332,7 +333,7 @@ START_TEST(columns_of_another_table)
         struct eh_error e = {0};
         struct run r;
         start(&r, pairs[i][0], pairs[i][1]);
-        ck_assert_int_eq(csv_writer.check(r.state, &e), -1);
+        ck_assert_int_eq(csv_writer.check(r.state, &r.needs, &e), -1);
         ck_assert_int_eq(e.code, EH_ERR_USAGE);
         csv_writer.done(r.state);
         free(r.state);

@@ -154,7 +154,8 @@ static int choose(void *state, const struct choice *choices, struct eh_error *e)
     for (const struct choice *c = choices; c->name; c++)
         if (set_choice(state, c, e) < 0)
             return -1;
-    return csv_writer.check(state, e);
+    struct writer_needs needs = {0};
+    return csv_writer.check(state, &needs, e);
 }
 
 static void read_back(FILE *f)
@@ -411,7 +412,7 @@ START_TEST(wrong_arguments)
         {{"columns", ""}, "there is no column ''"},
         {{"columns", "time_ns,"}, "there is no column ''"},
         {{"columns", "time_ns,cpu,time_ns"}, "time_ns is named twice"},
-        {{"table", "heap"}, "there are events, heaps, sizes, callsites, processes, stacks"},
+        {{"table", "heap"}, "there are events, heaps, outstanding, sizes, callsites, processes, stacks"},
         {{"delimiter", ""}, "one character"},
         {{"delimiter", ";;"}, "one character"},
         {{"delimiter", "\""}, "one character"},

@@ -1,4 +1,4 @@
-#include "track/track.h"
+#include "track/outstanding.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -348,7 +348,7 @@ START_TEST(realloc_ages_far_apart)
     struct bench b;
     begin(&b);
     alloc_at(&b, 0, 0x1000, 10);
-    b.track.processes[PROCESS].added += 0x80000001u; /* so many blocks later */
+    b.track.added += 0x80000001u; /* so many blocks later */
     alloc_at(&b, INT64_C(2000000000), 0x2000, 20);
     realloc_at(&b, INT64_C(2000000001), 0x1000, 0x2000, 20);
     ck_assert_uint_eq(b.count, 2);
@@ -510,6 +510,47 @@ START_TEST(many_heaps)
 }
 END_TEST
 
+/* By time of birth, equal ones in the order of the events, whosever they are and in rooms of every
+ * size. The event count passes 2^32 on the way. */
+START_TEST(outstanding_by_birth)
+{
+    static const struct {
+        int64_t ns;
+        uint32_t process;
+        uint64_t address;
+    } births[] = {{50, 2, 0x10}, {7, 1, 0x20}, {7, 2, 0x30}, {7, 1, 0x40}, {-3, 1, 0x50}, {9, 1, 0x60}},
+      expected[] = {{-3, 1, 0x50}, {7, 1, 0x20}, {7, 2, 0x30}, {7, 1, 0x40}, {50, 2, 0x10}};
+    enum { OUTSTANDING = sizeof expected / sizeof *expected };
+    struct bench b;
+    struct outstanding o = {0};
+    begin(&b);
+    b.track.added = UINT32_MAX - 2;
+    for (size_t i = 0; i < sizeof births / sizeof *births; i++)
+        run(&b, (struct eh_event){.kind = EH_ALLOC, .time_ns = births[i].ns,
+                                  .process = births[i].process, .address = births[i].address,
+                                  .size = 100, .stack = 5});
+    free_at(&b, 60, 0x60);
+    ck_assert_int_eq(outstanding_list(&o, &b.track, NULL), 0);
+    size_t count = 0, n;
+    struct eh_event rows[OUTSTANDING + 1];
+    while ((n = outstanding_rows(&o, &b.track, rows + count, (size_t)_i)))
+        count += n;
+    ck_assert_uint_eq(count, OUTSTANDING);
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_uint_eq(rows[i].kind, EH_OUTSTANDING);
+        ck_assert_int_eq(rows[i].time_ns, expected[i].ns);
+        ck_assert_uint_eq(rows[i].process, expected[i].process);
+        ck_assert_uint_eq(rows[i].address, expected[i].address);
+        ck_assert_uint_eq(rows[i].size, 100);
+        ck_assert_uint_eq(rows[i].heap, HEAP);
+        ck_assert_uint_eq(rows[i].thread_id, 7);
+        ck_assert_uint_eq(rows[i].block_stack, 5);
+    }
+    outstanding_finish(&o);
+    end(&b);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("track");
@@ -530,6 +571,7 @@ int main(void)
     tcase_add_test(tests, origin_of_a_block);
     tcase_add_test(tests, kinds_without_blocks);
     tcase_add_test(tests, many_heaps);
+    tcase_add_loop_test(tests, outstanding_by_birth, 1, 4);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -40,6 +40,8 @@ enum eh_kind {
 
     EH_DROP = EH_HEAP_KINDS, /* a block ceased to be live without a free record: eh_event.reason */
     EH_PROCESS_END,          /* a process instance ended; its drops stand before it */
+    EH_OUTSTANDING,          /* a block that is live at the end: time_ns and thread_id of its birth.
+                              * With eh_options.outstanding; by birth, behind all other rows */
     EH_KINDS
 };
 

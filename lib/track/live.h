@@ -13,7 +13,7 @@ struct block {
     uint64_t address;
     uint64_t size;      /* bytes asked for */
     int64_t birth_ns;
-    uint32_t number;    /* low bits of the count of blocks its process had added, itself included */
+    uint32_t number;    /* low bits of the count of blocks added, itself included: order of birth */
     uint32_t origin;    /* of the event that added it: its stack, or BLOCK_SOURCE | its source */
     uint32_t thread_id; /* that added it */
     uint32_t replaced;  /* id of the block it replaced, kept for a late free; 0 without */
@@ -111,7 +111,7 @@ static inline int live_put(struct live *l, struct live_place place, uint32_t id)
 /* Takes the block found at `place` out. It stays in the slab. */
 void live_cut(struct live *l, struct live_place place);
 
-/* Makes a list of the table, in the order in which its blocks' process added them. Afterwards only
+/* Makes a list of the table, in the order in which its blocks were added. Afterwards only
  * live_walk() and live_clear() are allowed. */
 void live_list(struct live *l, const struct slab *s);
 

@@ -184,7 +184,7 @@ EH_ALWAYS_INLINE int add_block(struct track *t, struct heap_state *h, struct liv
         .address = row->address,
         .size = row->size,
         .birth_ns = row->time_ns,
-        .number = ++p->added,
+        .number = p->added = ++t->added,
         .origin = row->stack ? row->stack : BLOCK_SOURCE | row->source,
         .thread_id = row->thread_id,
         .replaced = replaced,

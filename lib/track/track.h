@@ -20,7 +20,7 @@ struct heap_state {
 struct process_state {
     uint64_t bytes; /* live */
     uint32_t blocks;
-    uint32_t added; /* blocks added so far, low bits */
+    uint32_t added; /* number of the block added last */
     uint32_t heaps; /* first of its heaps */
 };
 
@@ -47,6 +47,7 @@ struct track {
     struct map heap_ids; /* (process, handle) to heap index */
     struct sweep sweep;
     uint64_t bytes; /* live in all */
+    uint32_t added; /* blocks added so far, low bits */
     struct heap_cache {
         uint64_t handle;
         uint32_t process, heap;

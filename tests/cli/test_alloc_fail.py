@@ -75,7 +75,7 @@ class AllocFail(support.CliTestCase):
         self.sweep('etl2csv')
 
     def test_csv_tables(self):
-        for table in ('heaps', 'callsites', 'stacks'):
+        for table in ('heaps', 'outstanding', 'callsites', 'stacks'):
             with self.subTest(table=table):
                 self.sweep('etl2csv', '--table', table)
 

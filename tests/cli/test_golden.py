@@ -15,8 +15,8 @@ import support
 UPDATE = os.environ.get('GOLDEN_UPDATE') == '1'
 CONVERTERS = {'.csv': 'etl2csv', '.json': 'etl2chrome', '.pftrace': 'etl2perfetto'}
 TABLES = {
-    'basic': ['heaps', 'sizes', 'callsites', 'processes', 'stacks'],
-    'realloc': ['heaps', 'callsites'],
+    'basic': ['heaps', 'outstanding', 'sizes', 'callsites', 'processes', 'stacks'],
+    'realloc': ['heaps', 'outstanding', 'callsites'],
     'process_reuse': ['heaps', 'processes'],
     'stack_pieces': ['callsites', 'stacks'],
 }

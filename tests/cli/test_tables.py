@@ -133,8 +133,8 @@ class Options(support.CliTestCase):
 
     def test_unknown_table(self):
         done = support.run('etl2csv', '--table', 'heap', 'none.etl', status=2)
-        self.assertIn("no table 'heap'; there are events, heaps, sizes, callsites, processes, "
-                      'stacks', done.stderr)
+        self.assertIn("no table 'heap'; there are events, heaps, outstanding, sizes, callsites, "
+                      'processes, stacks', done.stderr)
 
 
 def add_tests():

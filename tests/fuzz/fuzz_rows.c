@@ -333,7 +333,8 @@ struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t
     for (uint32_t bit = 0; options[bit][0]; bit++)
         if (choices >> bit & 1)
             give_option(w, state, options[bit]);
-    REQUIRE(!w->check || w->check(state, &e) == 0);
+    struct writer_needs needs = {0};
+    REQUIRE(!w->check || w->check(state, &needs, &e) == 0);
     REQUIRE(w->begin(state, &context, &e) == 0);
     write_rows(w, state, t, choices >> 16);
     REQUIRE(w->end(state, &t->stats, &e) == 0);

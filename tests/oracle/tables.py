@@ -7,6 +7,7 @@ order of COLUMNS. None is an empty cell.
 COLUMNS = {
     'heaps': 'process_id process_name heap created_ns destroyed_ns allocs frees bytes_allocated '
              'bytes_freed peak_live_bytes peak_time_ns outstanding_bytes outstanding_blocks',
+    'outstanding': 'process_id process_name heap address size_bytes alloc_time_ns thread_id stack_id',
     'sizes': 'process_id process_name heap size_min size_max allocs bytes',
     'callsites': 'stack_id allocs bytes_allocated frees outstanding_bytes outstanding_blocks '
                  'temporary',
@@ -75,6 +76,15 @@ def heaps(replay):
             sum(freed + shrinkage) & MASK64, *peak(rows),
             sum(block.size for block in left) & MASK64, len(left)])
     return table
+
+
+def outstanding(replay):
+    blocks = [block for instance in replay.instances for state in instance.heaps.values()
+              for block in state.blocks.values()]
+    blocks.sort(key=lambda block: (block.birth, block.order))
+    return [identity((block.heap.instance, block.heap.handle))
+            + [hexadecimal(block.address), block.size, block.birth, block.row.tid,
+               block.row.stack.id if block.row.stack else None] for block in blocks]
 
 
 def bucket(size):
@@ -162,4 +172,4 @@ def stacks(replay):
             for depth, (address, image) in enumerate(stack.frames)]
 
 
-TABLES = {f.__name__: f for f in (heaps, sizes, callsites, processes, stacks)}
+TABLES = {f.__name__: f for f in (heaps, outstanding, sizes, callsites, processes, stacks)}
