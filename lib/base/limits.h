@@ -7,7 +7,8 @@
 #define LIMIT_BUFFER_BYTES   (64u << 20)
 #define LIMIT_EXPANDED_BYTES (64u << 20)
 #define LIMIT_EXPANSION      1024u         /* times a buffer's stored bytes: real ones reach 50 */
-#define LIMIT_OPEN_BYTES     (512u << 20)  /* expanded buffers of all processors at one time */
+#define LIMIT_WINDOW_BYTES   (1u << 17)    /* of a plain buffer in memory: two largest records */
+#define LIMIT_OPEN_BYTES     (512u << 20)  /* buffers of all processors in memory at one time */
 #define LIMIT_BUFFERS        (1u << 26)
 #define LIMIT_PROCESSORS     2048u /* the number's mask 0x07FF */
 #define LIMIT_INPUTS         4096u

@@ -423,6 +423,18 @@ static size_t expand(const struct etl_buffer *b, const uint8_t *packed, size_t p
     return b->cut ? order[0](packed, packed_length, into, length) : 0;
 }
 
+int etl_file_read(struct etl_file *file, const struct etl_buffer *buffer, uint32_t from,
+                  uint8_t *into, size_t length, struct eh_error *e)
+{
+    int64_t n = source_read(file->source, buffer->offset + from, into, length, e);
+    if (n < 0)
+        return -1;
+    if ((size_t)n < length)
+        return eh_fail(e, EH_ERR_IO, 0, buffer->offset,
+                       "became shorter while it was read; convert a copy that nothing writes to");
+    return 0;
+}
+
 int64_t etl_file_load(struct etl_file *file, const struct etl_buffer *buffer, uint8_t **bytes,
                       size_t *room, uint8_t **packed, size_t *packed_room, struct eh_error *e)
 {
@@ -431,17 +443,13 @@ int64_t etl_file_load(struct etl_file *file, const struct etl_buffer *buffer, ui
     if (array_reserve((void **)into, buffer->compressed ? packed_room : room, want, 1) < 0 ||
         array_reserve((void **)bytes, room, buffer->valid, 1) < 0)
         return eh_fail(e, EH_ERR_MEMORY, 0, buffer->offset, "out of memory for a buffer");
-    int64_t n = source_read(file->source, buffer->offset, *into, want, e);
-    if (n < 0)
+    if (etl_file_read(file, buffer, 0, *into, want, e) < 0)
         return -1;
-    if ((size_t)n < want)
-        return eh_fail(e, EH_ERR_IO, 0, buffer->offset,
-                       "became shorter while it was read; convert a copy that nothing writes to");
     if (!buffer->compressed)
-        return n;
+        return (int64_t)want;
     memcpy(*bytes, *packed, BUF_HEADER_BYTES);
     size_t length = buffer->valid - BUF_HEADER_BYTES;
-    size_t good = expand(buffer, *packed + BUF_HEADER_BYTES, (size_t)n - BUF_HEADER_BYTES,
+    size_t good = expand(buffer, *packed + BUF_HEADER_BYTES, want - BUF_HEADER_BYTES,
                          *bytes + BUF_HEADER_BYTES, length);
     return good || !length ? (int64_t)(good + BUF_HEADER_BYTES) : 0;
 }

@@ -66,4 +66,8 @@ void etl_file_close(struct etl_file *file);
 int64_t etl_file_load(struct etl_file *file, const struct etl_buffer *buffer, uint8_t **bytes,
                       size_t *room, uint8_t **packed, size_t *packed_room, struct eh_error *e);
 
+/* Reads `length` stored bytes of a buffer, from `from` on. 0, or -1 as above. */
+int etl_file_read(struct etl_file *file, const struct etl_buffer *buffer, uint32_t from,
+                  uint8_t *into, size_t length, struct eh_error *e);
+
 #endif

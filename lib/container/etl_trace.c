@@ -197,6 +197,7 @@ void etl_trace_rewind(struct etl_trace *t, bool telling)
         struct etl_stream *s = &t->streams[i];
         s->next = s->first;
         s->at = s->end = s->current = NULL;
+        s->behind = 0;
         s->raw_is_key = t->one_axis;
         s->events = s->steps_back = 0;
         s->raw = s->key = INT64_MIN;
@@ -217,52 +218,110 @@ static void tell_damage(struct etl_trace *t, const struct etl_stream *s, int64_t
 /* The end mark ends a buffer's records; data behind it means that the mark is damage. */
 static bool only_fill(const uint8_t *bytes, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
+    size_t i = 0;
+    for (uint64_t word; i + 8 <= length; i += 8)
+        if ((word = load_u64(bytes + i)) != 0 && word != UINT64_MAX)
+            break;
+    for (; i < length; i++)
         if (bytes[i] != 0 && bytes[i] != 0xFF)
             return false;
     return true;
 }
 
-static enum etl_step end_buffer(struct etl_trace *t, struct etl_stream *s, enum rec_result why)
+/* Reads on in a plain buffer: what is left of the window moves to its front. Its length, like all steps
+ * from record to record, is a multiple of 8. 0 or -1. */
+static int slide(struct etl_stream *s, struct eh_error *e)
 {
-    size_t left = (size_t)(s->end - s->at);
-    if (t->telling) {
-        int64_t offset = s->open_offset + (s->at - s->bytes);
-        if (why == REC_DAMAGED)
-            tell_damage(t, s, offset, left,
-                        "a record that does not fit; the rest of its buffer is lost");
-        else if (left >= 8 && !only_fill(s->at, left))
+    size_t left = (size_t)(s->end - s->at), more = LIMIT_WINDOW_BYTES - left;
+    const struct etl_buffer *b = s->next - 1;
+    if (more > s->behind)
+        more = s->behind;
+    memmove(s->bytes, s->at, left);
+    if (etl_file_read(s->file, b, b->valid - s->behind, s->bytes + left, more, e) < 0)
+        return eh_context(e, "%s", s->file->path);
+    s->open_offset += s->at - s->bytes;
+    s->at = s->bytes;
+    s->end = s->bytes + left + more;
+    s->behind -= (uint32_t)more;
+    return 0;
+}
+
+/* Whether only fill is left in the open buffer: 1, 0 or -1. The stream's place is lost. */
+static int only_fill_left(struct etl_stream *s, struct eh_error *e)
+{
+    while (only_fill(s->at, (size_t)(s->end - s->at))) {
+        if (!s->behind)
+            return 1;
+        s->at = s->end;
+        if (slide(s, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static enum etl_step end_buffer(struct etl_trace *t, struct etl_stream *s, enum rec_result why,
+                                struct eh_error *e)
+{
+    size_t left = (size_t)(s->end - s->at) + s->behind;
+    int64_t offset = s->open_offset + (s->at - s->bytes);
+    if (t->telling && why == REC_DAMAGED) {
+        tell_damage(t, s, offset, left,
+                    "a record that does not fit; the rest of its buffer is lost");
+    } else if (t->telling && left >= 8) {
+        int fill = only_fill_left(s, e);
+        if (fill < 0)
+            return ETL_ERROR;
+        if (!fill)
             tell_damage(t, s, offset, left,
                         "no record where one is due; the rest of its buffer is lost");
     }
     s->at = s->end;
+    s->behind = 0;
     return ETL_BUFFER;
 }
 
-/* Why a packed buffer is not expanded, or NULL: a few bytes may ask for all memory there is. */
+/* Why a buffer is not opened, or NULL: a few bytes may ask for all memory there is. */
 static const char *refusal(const struct etl_trace *t, const struct etl_stream *s,
-                           const struct etl_buffer *b)
+                           const struct etl_buffer *b, size_t room)
 {
-    if (!b->compressed)
-        return NULL;
-    if (b->valid / LIMIT_EXPANSION > b->stored)
+    bool full = room > s->room && t->open_bytes - s->room + room > LIMIT_OPEN_BYTES;
+    if (b->compressed && b->valid / LIMIT_EXPANSION > b->stored)
         return "a compressed buffer that claims to expand more than 1024 times; its records are lost";
-    if (b->valid > s->room && t->open_bytes - s->room + b->valid > LIMIT_OPEN_BYTES)
+    if (full && b->compressed)
         return "a compressed buffer that, with those of the other processors, would expand to more "
                "than 512 MiB; its records are lost";
+    if (full)
+        return "a buffer that, with those of the other processors, would take more than 512 MiB of "
+               "memory; its records are lost";
     return NULL;
+}
+
+/* The first window of a plain buffer; returns its length, or -1. */
+static int64_t load_window(struct etl_stream *s, const struct etl_buffer *b, size_t length,
+                           struct eh_error *e)
+{
+    if (array_reserve((void **)&s->bytes, &s->room, length, 1) < 0)
+        return eh_fail(e, EH_ERR_MEMORY, 0, b->offset, "out of memory for a buffer");
+    if (etl_file_read(s->file, b, 0, s->bytes, length, e) < 0)
+        return -1;
+    s->behind = b->valid - (uint32_t)length;
+    return (int64_t)length;
 }
 
 static int64_t load(struct etl_trace *t, struct etl_stream *s, const struct etl_buffer *b,
                     struct eh_error *e)
 {
-    const char *refused = refusal(t, s, b);
+    bool windowed = !b->compressed && b->valid > LIMIT_WINDOW_BYTES;
+    size_t room = windowed ? LIMIT_WINDOW_BYTES : b->valid;
+    const char *refused = refusal(t, s, b, room);
     if (refused) {
         tell_damage(t, s, b->offset, b->stored, refused);
         return 0;
     }
     t->open_bytes -= s->room;
-    int64_t n = etl_file_load(s->file, b, &s->bytes, &s->room, &t->packed, &t->packed_room, e);
+    int64_t n = windowed ? load_window(s, b, room, e)
+                         : etl_file_load(s->file, b, &s->bytes, &s->room, &t->packed,
+                                         &t->packed_room, e);
     t->open_bytes += s->room;
     if (n == 0)
         tell_damage(t, s, b->offset, b->stored,
@@ -331,11 +390,13 @@ int etl_stream_peek(struct etl_trace *t, struct etl_stream *s, struct eh_error *
 enum etl_step etl_stream_next_any(struct etl_trace *t, struct etl_stream *s, struct eh_error *e)
 {
     s->current = NULL;
+    if (s->behind && s->end - s->at < LIMIT_WINDOW_BYTES / 2 && slide(s, e) < 0)
+        return ETL_ERROR;
     if (s->at == s->end)
         return open_buffer(t, s, e);
     enum rec_result found = rec_parse(s->at, (size_t)(s->end - s->at), &s->record);
     if (found != REC_OK)
-        return end_buffer(t, s, found);
+        return end_buffer(t, s, found, e);
     etl_stream_step(s, s->record.size);
     s->parsed = true;
     if (s->record.has_time)

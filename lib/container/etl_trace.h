@@ -24,10 +24,11 @@ struct etl_stream {
                                                    one to be read up to, not including, last */
     const struct etl_clock *clock;
     struct etl_file *file;
-    uint8_t *bytes; /* the open buffer, header included */
+    uint8_t *bytes; /* what is in memory of the open buffer: all, or a window (LIMIT_WINDOW_BYTES) */
     size_t room;
-    const uint8_t *at, *end; /* in the open buffer: next record, end of the valid bytes */
-    int64_t open_offset;  /* of the open buffer in the input */
+    const uint8_t *at, *end; /* in `bytes`: next record, end of the valid bytes */
+    uint32_t behind;      /* valid bytes of the open buffer behind `end`, not read yet */
+    int64_t open_offset;  /* of bytes[0] in the input; of the buffer where it is compressed */
     bool open_cut;
     int64_t raw;  /* of the last record with a time; INT64_MIN before the first */
     int64_t key;  /* merge key: running maximum of the records' times on the axis */
