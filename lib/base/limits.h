@@ -23,7 +23,7 @@
 #define LIMIT_NAME_BYTES     4096u /* one name, UTF-8 */
 #define LIMIT_STRING_BYTES   (256u << 20)
 #define LIMIT_IMAGES         (1u << 22)
-#define LIMIT_VOLUMES        1024u
+#define LIMIT_VOLUMES        (1u << 16)
 #define LIMIT_STACK_FRAMES   1024u
 #define LIMIT_STACKS         (1u << 24)
 #define LIMIT_FRAMES         (1u << 28)

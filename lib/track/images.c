@@ -30,6 +30,7 @@ struct stay {
 
 struct volume {
     const char *nt, *dos;
+    size_t nt_length, dos_length; /* without a last backslash */
 };
 
 /* A run of stays with the same space and base in the sorted array. */
@@ -44,8 +45,10 @@ struct images {
     size_t stay_count, stay_room;
     uint64_t moment;   /* image records so far */
     struct map latest; /* (space, base) to the latest stay */
-    struct volume *volumes;
+    struct volume *volumes; /* volume 0 does not exist */
     size_t volume_count, volume_room;
+    struct map volume_ids; /* (hash of its NT path, length) to volume */
+    uint64_t salt; /* of that hash */
     struct place *places; /* by space and base */
     size_t place_count, place_room;
 };
@@ -56,7 +59,8 @@ struct images *images_create(struct eh_model *model)
     if (!x)
         return NULL;
     x->model = model;
-    x->stay_count = 1;
+    x->stay_count = x->volume_count = 1;
+    x->salt = hash_salt(x);
     return x;
 }
 
@@ -68,6 +72,7 @@ void images_destroy(struct images *x)
     free(x->volumes);
     free(x->places);
     map_finish(&x->latest);
+    map_finish(&x->volume_ids);
     free(x);
 }
 
@@ -158,32 +163,23 @@ int images_pdb(struct images *x, struct image_space space, const struct pdb_reco
     return s->pdb_name ? 0 : fail(e);
 }
 
-int images_volume(struct images *x, const struct volume_record *v, struct eh_error *e)
+static char lower(char c)
 {
-    struct volume volume = {text(x, &v->nt_path), text(x, &v->dos_path)};
-    if (!volume.nt || !volume.dos)
-        return fail(e);
-    /* Each of several inputs tells of them. Beyond the limit, paths stay as they were recorded. */
-    for (size_t i = 0; i < x->volume_count; i++)
-        if (x->volumes[i].nt == volume.nt && x->volumes[i].dos == volume.dos)
-            return 0;
-    if (x->volume_count >= LIMIT_VOLUMES)
-        return 0;
-    if (ARRAY_RESERVE(x->volumes, x->volume_room, x->volume_count + 1) < 0)
-        return fail(e);
-    x->volumes[x->volume_count++] = volume;
-    return 0;
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+/* Paths are hashed from front to back, in lower case, so that one walk tells the hash of each part. */
+static uint64_t hash_step(uint64_t h, char c)
+{
+    h = (h ^ (uint8_t)lower(c)) * UINT64_C(0x9E3779B97F4A7C15);
+    return h ^ h >> 32;
 }
 
 static bool begins_with(const char *s, const char *prefix, size_t length)
 {
-    for (size_t i = 0; i < length; i++) {
-        char a = s[i], b = prefix[i];
-        a = a >= 'A' && a <= 'Z' ? (char)(a + 32) : a;
-        b = b >= 'A' && b <= 'Z' ? (char)(b + 32) : b;
-        if (a != b)
+    for (size_t i = 0; i < length; i++)
+        if (lower(s[i]) != lower(prefix[i]))
             return false; /* also at the end of s */
-    }
     return true;
 }
 
@@ -193,25 +189,67 @@ static size_t without_last_slash(const char *s)
     return n && s[n - 1] == '\\' ? n - 1 : n;
 }
 
+/* Enters a volume under its NT path, whose first volume it is (each of several inputs tells of them).
+ * Of two paths with the same hash, which do not happen, the first has it. 0, or -1 without memory. */
+static int add_volume(struct images *x, const struct volume *v)
+{
+    uint64_t hash = x->salt;
+    for (size_t i = 0; i < v->nt_length; i++)
+        hash = hash_step(hash, v->nt[i]);
+    uint32_t *id = map_id(&x->volume_ids, hash, v->nt_length);
+    if (!id)
+        return -1;
+    if (*id)
+        return 0;
+    *id = (uint32_t)x->volume_count; /* to be undone by nobody: without memory all ends */
+    if (ARRAY_RESERVE(x->volumes, x->volume_room, x->volume_count + 1) < 0)
+        return -1;
+    x->volumes[x->volume_count++] = *v;
+    return 0;
+}
+
+int images_volume(struct images *x, const struct volume_record *r, struct eh_error *e)
+{
+    struct volume v = {.nt = text(x, &r->nt_path), .dos = text(x, &r->dos_path)};
+    if (!v.nt || !v.dos)
+        return fail(e);
+    v.nt_length = without_last_slash(v.nt);
+    v.dos_length = without_last_slash(v.dos);
+    /* Beyond the limit, paths stay as they were recorded. */
+    if (!v.nt_length || x->volume_count > LIMIT_VOLUMES)
+        return 0;
+    return add_volume(x, &v) < 0 ? fail(e) : 0;
+}
+
+/* The volume a path lies on, the one told of first where several would do; NULL when none is known. */
+static const struct volume *volume_of(const struct images *x, const char *path)
+{
+    uint32_t first = 0;
+    uint64_t hash = x->salt;
+    for (size_t i = 0; path[i]; i++) {
+        uint32_t id = path[i] == '\\' ? map_get(&x->volume_ids, hash, i) : 0;
+        if (id && (!first || id < first) && begins_with(path, x->volumes[id].nt, i))
+            first = id;
+        hash = hash_step(hash, path[i]);
+    }
+    return first ? &x->volumes[first] : NULL;
+}
+
 /* An NT path with its volume's drive letter, or as it is. NULL without memory. */
 static const char *drive_path(struct images *x, const char *path)
 {
-    for (size_t i = 0; i < x->volume_count; i++) {
-        const struct volume *v = &x->volumes[i];
-        size_t nt = without_last_slash(v->nt), dos = without_last_slash(v->dos);
-        if (!nt || !begins_with(path, v->nt, nt) || path[nt] != '\\')
-            continue;
-        size_t rest = strlen(path + nt);
-        char *joined = malloc(dos + rest);
-        if (!joined)
-            return NULL;
-        memcpy(joined, v->dos, dos);
-        memcpy(joined + dos, path + nt, rest);
-        const char *s = model_string(x->model, joined, dos + rest);
-        free(joined);
-        return s;
-    }
-    return path;
+    const struct volume *v = volume_of(x, path);
+    if (!v)
+        return path;
+    size_t rest = strlen(path + v->nt_length);
+    char *joined = malloc(v->dos_length + rest);
+    if (!joined)
+        return NULL;
+    memcpy(joined, v->dos, v->dos_length);
+    memcpy(joined + v->dos_length, path + v->nt_length, rest);
+    const char *s = model_string(x->model, joined, v->dos_length + rest);
+    free(joined);
+    return s;
 }
 
 static const char *file_name(const char *path)

@@ -139,7 +139,7 @@ class Hostile(support.CliTestCase):
 
     def test_volumes_and_images(self):
         lines = [SESSION]
-        lines += ['volume nt=\\\\V%d dos=%d:' % (i, i) for i in range(15000)]
+        lines += ['volume nt=\\\\V%d dos=%d:' % (i, i) for i in range(12000)]
         lines += ['image load t=+1 base=0x%x size=1 name=\\\\W\\\\%d' % (i << 12, i)
                   for i in range(1, 10000)]
         lines += ['alloc addr=1 size=1', 'stack frames=0x1000']

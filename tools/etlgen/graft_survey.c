@@ -330,21 +330,24 @@ static int conclude(struct facts *f)
     return 0;
 }
 
-/* Merged files hold records from long before and after the session: stay inside it. */
+/* Merged files hold records from long before and after the session: stay inside it. A header that says
+ * nonsense bounds nothing. */
 static void bound_range(struct graft_survey *s)
 {
     const struct etl_header *h = s->header;
+    int64_t length, ticks, end;
     s->first_raw = h->raw_start;
-    if (h->end_time <= h->start_time)
+    if (__builtin_sub_overflow(s->last_raw, s->first_raw, &length))
+        s->last_raw = s->first_raw + INT64_MAX; /* so that all differences fit */
+    if (__builtin_sub_overflow(h->end_time, h->start_time, &length) || length <= 0 ||
+        __builtin_mul_overflow(length / 10000000, h->frequency, &ticks))
         return;
-    int64_t seconds = (h->end_time - h->start_time) / 10000000;
-    int64_t rest = (h->end_time - h->start_time) % 10000000;
-    int64_t ticks;
-    if (__builtin_mul_overflow(seconds, h->frequency, &ticks))
+    int64_t rest = length % 10000000 * (h->frequency / 1000) / 10000;
+    if (__builtin_add_overflow(ticks, rest, &ticks) ||
+        __builtin_add_overflow(h->raw_start, ticks, &end))
         return;
-    ticks += rest * (h->frequency / 1000) / 10000;
-    if (s->last_raw - h->raw_start > ticks)
-        s->last_raw = h->raw_start + ticks;
+    if (s->last_raw > end)
+        s->last_raw = end;
 }
 
 int graft_survey(struct graft_survey *s, struct etl_file *file, struct eh_error *e)
