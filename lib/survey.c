@@ -108,7 +108,7 @@ static int note_stack(struct pass *p, uint32_t boot, int64_t event_raw, uint32_t
 {
     struct tally *t;
     p->survey->info->has_stacks = true;
-    p->to_remember = RECENT_SETS;
+    p->to_remember = LIMIT_RECENT_SETS;
     if (find_tally(p, boot, pid, &t) < 0)
         return -1;
     t->stacks = t->stacks || recent_has(p->heap_times, event_raw, recent_owner(pid, tid));
@@ -415,7 +415,7 @@ static int run(struct pass *p)
 
 int survey_run(const struct survey *s, struct eh_error *e)
 {
-    struct pass p = {.survey = s, .e = e, .to_remember = RECENT_SETS};
+    struct pass p = {.survey = s, .e = e, .to_remember = LIMIT_RECENT_SETS};
     p.extremes = calloc(s->trace->stream_count, sizeof *p.extremes);
     p.heap_times = calloc(1, sizeof *p.heap_times);
     int result = -1;

@@ -30,14 +30,23 @@
 #define LIMIT_RECORD_KINDS   (1u << 16) /* kinds of records, and providers, that are told apart */
 #define LIMIT_KEY_BYTES      (1u << 30) /* definitions of stack keys */
 
-/* Events that wait for their stack. */
+/* Events that wait for their stack, and what is remembered meanwhile. */
+#ifndef ETLHEAP_SMALL_WINDOWS
 #define LIMIT_PENDING_EVENTS (1u << 17)
 #define LIMIT_PENDING_STACKS (1u << 16)
+#define LIMIT_SEEN_STACKS    (1u << 15)
+#define LIMIT_RECENT_SETS    (1u << 16)
+#else /* for fuzzers: their inputs of a few KiB fill these, and they are set up for every one */
+#define LIMIT_PENDING_EVENTS (1u << 10)
+#define LIMIT_PENDING_STACKS (1u << 5)
+#define LIMIT_SEEN_STACKS    (1u << 5)
+#define LIMIT_RECENT_SETS    (1u << 6)
+#endif
 
 #define LIMIT_LIVE_BLOCKS    0xFFFFFFF0u
 
 /* Times in rows and in the info lie this far from their zero at most (146 years), so that sums and
  * differences of two of them fit in 64 bits. */
-#define LIMIT_TIME_NS        (INT64_C(1) << 62)
+#define LIMIT_TIME_NS        ((INT64_C(1) << 62) - 1)
 
 #endif

@@ -4,10 +4,9 @@
 #define ETLHEAP_BASE_RECENT_H
 
 #include "base/hash.h"
+#include "base/limits.h"
 
 #include <stdbool.h>
-
-#define RECENT_SETS 65536u
 
 struct recent_pair {
     int64_t time;
@@ -23,12 +22,13 @@ static inline uint64_t recent_owner(uint32_t pid, uint32_t tid)
 }
 
 struct recent {
-    struct recent_pair pairs[RECENT_SETS][2];
+    struct recent_pair pairs[LIMIT_RECENT_SETS][2];
 };
 
 static inline struct recent_pair *recent_set(struct recent *r, int64_t time, uint64_t id)
 {
-    return r->pairs[hash_u64((uint64_t)time ^ id * UINT64_C(0x9E3779B97F4A7C15)) % RECENT_SETS];
+    uint64_t hash = hash_u64((uint64_t)time ^ id * UINT64_C(0x9E3779B97F4A7C15));
+    return r->pairs[hash % LIMIT_RECENT_SETS];
 }
 
 static inline bool recent_has(struct recent *r, int64_t time, uint64_t id)

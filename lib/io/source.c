@@ -198,14 +198,22 @@ static void close_input(int fd)
         os_close(fd);
 }
 
-/* Decides by the first bytes whether the input can be read in place, and spools it if not. */
+/* Whether the input can be read in place: 1, 0, or -1 on error. */
+static int is_plain_file(const struct source *s, struct eh_error *e)
+{
+    uint8_t magic[ZSTD_MAGIC_BYTES];
+    if (s->opened.kind != OS_FILE)
+        return 0;
+    int64_t n = os_read_at(s->fd, s->base, magic, sizeof magic);
+    if (n < 0)
+        return eh_fail(e, EH_ERR_IO, errno, 0, "cannot read");
+    return n < ZSTD_MAGIC_BYTES || !zstd_is_frame(magic);
+}
+
+/* Spools the input and puts the temporary file in its place. */
 static int settle(struct source *s, struct spool *sp, struct eh_error *e)
 {
-    if (fill(sp, ZSTD_MAGIC_BYTES, e))
-        return -1;
-    if (s->opened.kind == OS_FILE && !is_packed(sp))
-        return 0;
-    if (spool_all(sp, s, e))
+    if (fill(sp, ZSTD_MAGIC_BYTES, e) || spool_all(sp, s, e))
         return -1;
     close_input(s->fd);
     s->fd = sp->into;
@@ -278,7 +286,8 @@ int source_open(struct source **ret_source, const char *path,
     if (!s)
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     s->fd = open_path(path, spooled, context, e);
-    if (s->fd < 0 || find_extent(s, e) || settle_with_buffers(s, spooled, context, e)) {
+    int plain = s->fd < 0 || find_extent(s, e) ? -1 : is_plain_file(s, e);
+    if (plain < 0 || (!plain && settle_with_buffers(s, spooled, context, e))) {
         source_close(s);
         return -1;
     }

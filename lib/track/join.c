@@ -11,8 +11,7 @@
  * hostile traces. */
 #define CANDIDATES 256
 
-#define BUCKETS     (LIMIT_PENDING_EVENTS * 2)
-#define CACHE_SLOTS 32768u
+#define BUCKETS (LIMIT_PENDING_EVENTS * 2)
 
 enum part { PART_KERNEL = 1, PART_USER = 2 };
 
@@ -92,7 +91,7 @@ struct join *join_create(struct eh_model *model, const struct images *images,
     j->orphan_buckets = calloc(ORPHAN_BUCKETS, sizeof *j->orphan_buckets);
     j->ring = malloc(LIMIT_PENDING_EVENTS * sizeof *j->ring);
     j->buckets = calloc(BUCKETS, sizeof *j->buckets);
-    j->seen = calloc(CACHE_SLOTS, sizeof *j->seen);
+    j->seen = calloc(LIMIT_SEEN_STACKS, sizeof *j->seen);
     if (!j->ring || !j->buckets || !j->seen || !j->orphans || !j->orphan_buckets) {
         join_destroy(j);
         return NULL;
@@ -199,7 +198,7 @@ static int draft_for(struct join *j, const struct pending *p, uint32_t process,
     if (!cached)
         return resolve(j, p, process, frames, ret_draft);
     uint32_t shape = length << 8 | frames->pointer_size;
-    size_t slot = hash_frames(frames, process) % CACHE_SLOTS;
+    size_t slot = hash_frames(frames, process) % LIMIT_SEEN_STACKS;
     for (int way = 0; way < 2; way++) {
         const struct seen *s = &j->seen[slot ^ way];
         if (s->shape == shape && s->process == process && s->image_epoch == p->image_epoch &&

@@ -25,7 +25,7 @@ def compile_cases(folder):
     for name in support.case_names():
         with open(os.path.join(support.CASES, name + '.txt'), encoding='utf-8') as f:
             text = f.read()
-        text = re.sub(r'^session(?!.*buffer_size=)', 'session buffer_size=4096', text, flags=re.M)
+        text = re.sub(r'^session(?!.*buffer_size=)', 'session buffer_size=1024', text, flags=re.M)
         source, trace = os.path.join(folder, name + '.txt'), os.path.join(folder, name + '.etl')
         with open(source, 'w', encoding='utf-8') as f:
             f.write(text)
