@@ -36,6 +36,9 @@ int64_t ticks_to_ns(int64_t ticks, int64_t frequency)
         rest += frequency;
         seconds -= 1;
     }
+    /* With a fraction added, an earlier time could come out as the later one. */
+    if (seconds < INT64_MIN / NS_PER_SECOND)
+        return INT64_MIN;
     /* rest * 10^9 stays below 2^63 by ETL_FREQUENCY_MAX. */
     return add_saturating(multiply_saturating(seconds, NS_PER_SECOND),
                           rest * NS_PER_SECOND / frequency);
