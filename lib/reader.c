@@ -2,6 +2,7 @@
 #include "etlheap.h"
 
 #include "base/hash.h"
+#include "base/inline.h"
 #include "base/recent.h"
 #include "census.h"
 #include "container/etl_layout.h"
@@ -18,6 +19,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Rows are decoded, then tracked, so many at a time: they stay in the nearest cache between. */
+#define READ_ROWS 256
 
 /* Whose the heap records of a thread are, to spare the maps. */
 #define OWNER_SLOTS 256
@@ -49,8 +53,9 @@ struct eh_reader {
     bool ended;
     uint64_t stamp; /* changes with the owners' epoch; + boot */
     uint64_t image_records; /* so far, where there are stacks */
-    size_t count; /* rows in the batch */
-    struct eh_event rows[EH_BATCH_ROWS];
+    size_t tracked, count; /* rows up to here are done; are decoded */
+    struct eh_event rows[READ_ROWS]; /* from 1: the first is for what must stand before it */
+    struct eh_event *state_rows; /* that come of no record: of sweeps, of what is outstanding */
 };
 
 static void tell_once(struct eh_reader *r, bool *told, const struct etl_stream *s, const char *text)
@@ -257,6 +262,7 @@ void eh_close(struct eh_reader *r)
     if (!r)
         return;
     outstanding_finish(&r->outstanding);
+    free(r->state_rows);
     track_finish(&r->track);
     merge_finish(&r->merge);
     join_destroy(r->join);
@@ -386,24 +392,6 @@ static inline struct eh_event *event_row(struct eh_reader *r)
     return r->join ? join_row(r->join) : &r->rows[r->count];
 }
 
-/* An event leaves decoding: its live figures are filled in and its row, which stands in
- * rows[count], is in the batch. */
-static inline int finish_event(struct eh_reader *r, struct eh_error *e)
-{
-    struct eh_event *row = &r->rows[r->count];
-    r->stats.heap_events[row->kind]++;
-    int n = track_event(&r->track, row, e);
-    if (n < 0)
-        return -1;
-    r->count += (size_t)n;
-    return 0;
-}
-
-static int finish_process(struct eh_reader *r, const struct eh_event *row, struct eh_error *e)
-{
-    return track_process_end(&r->track, row->process, row->time_ns, row->raw_time, e);
-}
-
 static struct join_origin origin_of(const struct eh_reader *r, const struct etl_stream *s,
                                     uint32_t process_id)
 {
@@ -415,13 +403,15 @@ static struct join_origin origin_of(const struct eh_reader *r, const struct etl_
     };
 }
 
-/* An event goes into the window where its stack may still come, else straight on. `process_id` is
- * what its header says. */
+/* The event in event_row() goes into the window where its stack may still come, else straight into the
+ * batch. `process_id` is what its header says. */
 static inline int give_event(struct eh_reader *r, const struct etl_stream *s, uint32_t process_id,
                              struct eh_error *e)
 {
-    if (!r->join)
-        return finish_event(r, e);
+    if (!r->join) {
+        r->count++;
+        return 0;
+    }
     struct join_origin origin = origin_of(r, s, process_id);
     return join_put(r->join, &origin, e);
 }
@@ -445,6 +435,7 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
     if (!accept_fit(r, s, fit, type, by_class))
         return 0;
     set_place(s, row);
+    r->stats.heap_events[row->kind]++;
     if (set_owner(r, s, &extra, row, e) < 0 || give_event(r, s, s->record.process_id, e) < 0)
         return -1;
     if (r->join && stack_item_decode(&s->record, &frames))
@@ -452,39 +443,31 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
     return 0;
 }
 
-/* Zeroes what heap_decode_common(), set_place() and find_owner() do not set anyway. */
-static inline void clear_row(struct eh_event *row)
-{
-    row->heap_index = row->stack = 0;
-    row->flags = row->reason = 0;
-    row->size = 0;
-    memset(&row->old_address, 0, sizeof *row - offsetof(struct eh_event, old_address));
-}
-
 /* The common heap records straight from their bytes: 1, or 0 for all others, -1 on error. */
-static inline int take_common(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
+EH_ALWAYS_INLINE int take_common(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
 {
-    int hook = etl_stream_hook(s);
-    const uint8_t *at = s->current;
-    if (hook >> 8 != HEAP_GROUP || !rec_is_system(at))
-        return 0;
+    const uint8_t *at = s->current, *payload = at + SYSTEM_BYTES;
     struct eh_event *row = event_row(r);
-    clear_row(row);
-    const uint8_t *payload = at + SYSTEM_BYTES;
-    uint32_t length = s->current_size - SYSTEM_BYTES;
-    bool decoded = at[HOOK_KIND] == REC_SYSTEM64
-                       ? heap_decode_common(payload, length, hook & 0xFF, 8, row)
-                       : heap_decode_common(payload, length, hook & 0xFF, 4, row);
-    if (!decoded)
-        return 0;
-    set_place(s, row);
+    /* The second half before the rest: a realloc sets part of it. */
+    memset(&row->old_address, 0, sizeof *row - offsetof(struct eh_event, old_address));
+    enum eh_kind kind = heap_decode_common(s->word, payload, 8, row);
+    if (kind == EH_KINDS)
+        kind = heap_decode_common(s->word, payload, 4, row);
     uint64_t ids = load_u64(at + SYSTEM_THREAD);
-    uint32_t pid = (uint32_t)(ids >> 32);
-    if (pid == REC_NO_ID)
+    if (kind == EH_KINDS || ids >> 32 == REC_NO_ID)
         return 0;
-    if (find_owner(r, s->clock->boot, ids, row, e) < 0 || give_event(r, s, pid, e) < 0)
+    row->raw_time = s->raw;
+    row->time_ns = etl_time_ns(s->clock, s->raw);
+    row->heap_index = row->stack = 0;
+    row->cpu = s->cpu;
+    row->flags = (uint16_t)(heap_common_flags(kind) | (unsigned)!s->mixed * EH_HAS_CPU);
+    row->kind = (uint8_t)kind;
+    row->reason = 0;
+    row->hook = (uint16_t)(s->word >> 32);
+    if (find_owner(r, s->clock->boot, ids, row, e) < 0)
         return -1;
-    return 1;
+    r->stats.heap_events[kind]++;
+    return give_event(r, s, (uint32_t)(ids >> 32), e) < 0 ? -1 : 1;
 }
 
 /* ---- context records of the second pass ---- */
@@ -514,7 +497,7 @@ static int take_process(struct eh_reader *r, const struct etl_stream *s, unsigne
         .thread_id = EH_NO_ID,
         .kind = EH_PROCESS_END,
     };
-    return r->join ? give_event(r, s, REC_NO_ID, e) : finish_process(r, row, e);
+    return give_event(r, s, REC_NO_ID, e);
 }
 
 /* A part of a stack goes to its event; one that belongs to no record at all is kept in case its
@@ -553,16 +536,11 @@ static int take_stack(struct eh_reader *r, const struct etl_stream *s, enum rout
 /* The common stack records straight from their bytes: 1, or 0 for all others, -1 on error. */
 static int take_common_stack(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
 {
-    const uint8_t *at = stack_in_place(s->current, s->current_size);
-    if (!at)
+    if (!stack_is_common(s->word))
         return 0;
-    struct stack_record stack; /* only what tells whose it is */
-    stack.event_raw = load_i64(at);
-    stack.pid = load_u32(at + 8);
-    stack.tid = load_u32(at + 12);
-    struct raw_frames frames =
-        raw_frames_of(at + STACK_HEADER_BYTES,
-                      s->current_size - PERFINFO_BYTES - STACK_HEADER_BYTES, 8);
+    struct stack_record stack; /* without what only references have */
+    stack_in_place(s->word, s->current, &stack);
+    struct raw_frames frames = stack.frames;
     struct join_origin origin = origin_of(r, s, REC_NO_ID);
     if (join_name_owner(r->join, &stack, &origin, e) < 0)
         return -1;
@@ -634,25 +612,17 @@ static int take_record(struct eh_reader *r, struct etl_stream *s, struct eh_erro
 
 /* ---- batches ---- */
 
-static bool has_room(const struct eh_reader *r)
-{
-    return r->count + TRACK_ROWS <= EH_BATCH_ROWS && !r->track.sweep.active;
-}
-
 /* Takes the oldest events out of the window until `left` wait. 1 when it has come so far, 0 when the
  * batch is full, -1 on error. */
 static int drain(struct eh_reader *r, size_t left, struct eh_error *e)
 {
-    while (has_room(r)) {
+    for (; r->count < READ_ROWS; r->count++) {
         struct eh_event *row = &r->rows[r->count];
         if (join_waiting(r->join) <= left)
             return 1;
         if (join_take(r->join, row, e) < 0)
             return -1;
         r->stats.stacks_attached += row->stack != 0;
-        bool process = row->kind == EH_PROCESS_END;
-        if ((process ? finish_process(r, row, e) : finish_event(r, e)) < 0)
-            return -1;
     }
     return 0;
 }
@@ -662,13 +632,13 @@ static int make_room(struct eh_reader *r, struct eh_error *e)
 {
     if (join_waiting(r->join) < LIMIT_PENDING_EVENTS)
         return 1;
-    return drain(r, LIMIT_PENDING_EVENTS - EH_BATCH_ROWS / 2, e);
+    return drain(r, LIMIT_PENDING_EVENTS - READ_ROWS, e);
 }
 
-static inline int take_current(struct eh_reader *r, struct etl_stream *s, struct eh_error *e)
+EH_ALWAYS_INLINE int take_current(struct eh_reader *r, struct etl_stream *s, struct eh_error *e)
 {
     int taken = take_common(r, s, e);
-    if (!taken && r->join && etl_stream_hook(s) >= 0)
+    if (!taken && r->join)
         taken = take_common_stack(r, s, e);
     if (taken)
         return taken;
@@ -681,7 +651,7 @@ static inline int take_current(struct eh_reader *r, struct etl_stream *s, struct
  * ended, -1 on error. */
 static int take_records(struct eh_reader *r, struct eh_error *e)
 {
-    while (has_room(r)) {
+    while (r->count < READ_ROWS) {
         int room = r->join ? make_room(r, e) : 1;
         if (room <= 0)
             return room < 0 ? -1 : 1;
@@ -702,7 +672,7 @@ static int take_records(struct eh_reader *r, struct eh_error *e)
     return 1;
 }
 
-static void end_trace(struct eh_reader *r)
+static int end_trace(struct eh_reader *r, struct eh_error *e)
 {
     for (int kind = 0; kind < EH_HEAP_KINDS; kind++)
         r->stats.heap_events_total += r->stats.heap_events[kind];
@@ -714,39 +684,78 @@ static void end_trace(struct eh_reader *r)
         r->stats.stacks_unmatched += join_unmatched(r->join, true);
     set_container_stats(r);
     r->ended = true;
+    return r->options.outstanding ? outstanding_list(&r->outstanding, &r->track, e) : 0;
 }
 
-static int fill_batch(struct eh_reader *r, struct eh_error *e)
+/* Decodes the next rows: none when the trace has ended. */
+static int decode_rows(struct eh_reader *r, struct eh_error *e)
 {
-    while (r->count + TRACK_ROWS <= EH_BATCH_ROWS) {
-        if (r->track.sweep.active) {
-            r->count += track_sweep(&r->track, r->rows + r->count, EH_BATCH_ROWS - r->count);
-            continue;
-        }
-        int more = take_records(r, e);
-        if (more == 0 && r->join) {
-            int drained = drain(r, 0, e);
-            more = drained < 0 ? -1 : !drained;
-        }
-        if (more < 0)
-            return -1;
-        if (!more && !r->track.sweep.active) {
-            end_trace(r);
-            return r->options.outstanding ? outstanding_list(&r->outstanding, &r->track, e) : 0;
-        }
-    }
+    r->count = r->tracked = 1;
+    int more = take_records(r, e);
+    if (more == 0 && r->join)
+        more = drain(r, 0, e);
+    return more < 0 ? -1 : 0;
+}
+
+/* The rows that are done next: *ret_count is 0 only where it must be asked once more. */
+static int track_decoded(struct eh_reader *r, const struct eh_event **ret_rows, size_t *ret_count,
+                         struct eh_error *e)
+{
+    struct eh_event *first;
+    int n = track_rows(&r->track, r->rows + r->tracked, r->count - r->tracked, &first, e);
+    if (n < 0)
+        return -1;
+    r->tracked += (size_t)n;
+    *ret_rows = first;
+    *ret_count = (size_t)(r->rows + r->tracked - first);
+    return 0;
+}
+
+static int need_state_rows(struct eh_reader *r, struct eh_error *e)
+{
+    if (!r->state_rows && !(r->state_rows = malloc(EH_BATCH_ROWS * sizeof *r->state_rows)))
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+    return 0;
+}
+
+static int sweep_rows(struct eh_reader *r, const struct eh_event **ret_rows, size_t *ret_count,
+                      struct eh_error *e)
+{
+    if (need_state_rows(r, e) < 0)
+        return -1;
+    *ret_rows = r->state_rows;
+    *ret_count = track_sweep(&r->track, r->state_rows, EH_BATCH_ROWS);
+    return 0;
+}
+
+static int list_outstanding(struct eh_reader *r, const struct eh_event **ret_rows,
+                            size_t *ret_count, struct eh_error *e)
+{
+    if (!r->outstanding.count)
+        return 0;
+    if (need_state_rows(r, e) < 0)
+        return -1;
+    *ret_rows = r->state_rows;
+    *ret_count = outstanding_rows(&r->outstanding, &r->track, r->state_rows, EH_BATCH_ROWS);
     return 0;
 }
 
 int eh_next(struct eh_reader *r, const struct eh_event **ret_rows, size_t *ret_count,
             struct eh_error *e)
 {
-    r->count = 0;
-    if (!r->ended && fill_batch(r, e) < 0)
+    *ret_count = 0;
+    while (!r->ended && !*ret_count) {
+        int result;
+        if (r->track.sweep.active)
+            result = sweep_rows(r, ret_rows, ret_count, e);
+        else if (r->tracked < r->count)
+            result = track_decoded(r, ret_rows, ret_count, e);
+        else if ((result = decode_rows(r, e)) == 0 && r->count == r->tracked)
+            result = end_trace(r, e);
+        if (result < 0)
+            return -1;
+    }
+    if (!*ret_count && list_outstanding(r, ret_rows, ret_count, e) < 0)
         return -1;
-    r->count += outstanding_rows(&r->outstanding, &r->track, r->rows + r->count,
-                                 EH_BATCH_ROWS - r->count);
-    *ret_rows = r->rows;
-    *ret_count = r->count;
-    return r->count > 0;
+    return *ret_count > 0;
 }

@@ -115,10 +115,40 @@ static int note_stack(struct pass *p, uint32_t boot, int64_t event_raw, uint32_t
     return 0;
 }
 
-static inline bool is_heap_record(const uint8_t *at, size_t size)
+/* A SYSTEM record of the heap group whose header names its process. */
+static inline bool is_heap_record(const uint8_t *at, uint64_t first)
 {
-    return at[HOOK_ID + 1] == HEAP_GROUP && rec_is_system(at) && size >= SYSTEM_BYTES &&
-           load_u32(at + SYSTEM_PROCESS) != REC_NO_ID;
+    return first >> 56 == HEAP_GROUP && rec_is_system(first) &&
+           rec_hooked_size(first) >= SYSTEM_BYTES && load_u32(at + SYSTEM_PROCESS) != REC_NO_ID;
+}
+
+/* What count_run() sums up of a run: in variables of its own, which stay in registers while it reads
+ * bytes (18 instructions an event less). */
+struct run {
+    int64_t raw, key, first_raw, last_raw;
+    uint64_t steps_back, events;
+};
+
+static struct run run_begin(const struct etl_stream *s, const struct extremes *x)
+{
+    return (struct run){s->raw, s->key, x->first_raw, x->last_raw, 0, 0};
+}
+
+static void run_end(const struct run *r, struct etl_stream *s, struct extremes *x)
+{
+    s->raw = r->raw;
+    s->key = r->key;
+    s->steps_back += r->steps_back;
+    s->events += r->events;
+    *x = (struct extremes){r->first_raw, r->last_raw};
+}
+
+static inline void run_time(struct run *r, int64_t raw)
+{
+    r->steps_back += raw < r->raw;
+    r->raw = raw;
+    r->key = raw > r->key ? raw : r->key;
+    r->events++;
 }
 
 /* Counts heap and whole stack records as long as they follow one another: nearly all of a heap
@@ -126,40 +156,46 @@ static inline bool is_heap_record(const uint8_t *at, size_t size)
  * then stands before the first other record. */
 static int count_run(struct pass *p, struct etl_stream *s, struct extremes *x)
 {
-    const uint8_t *at = s->at, *end = s->end, *stack;
+    const uint8_t *at = s->at, *end = s->end;
     uint32_t boot = s->clock->boot, last_pid = REC_NO_ID;
+    struct run run = run_begin(s, x);
     struct tally *t = NULL;
+    int result = 0;
     for (size_t left; (left = (size_t)(end - at)) >= SYSTEM_BYTES;) {
-        size_t size = load_u16(at + HOOK_SIZE);
+        uint64_t first = load_u64(at);
+        size_t size = rec_hooked_size(first);
         if (size > left)
             break;
-        if (is_heap_record(at, size)) {
+        if (is_heap_record(at, first)) {
             uint32_t pid = load_u32(at + SYSTEM_PROCESS);
-            if (pid != last_pid && find_tally(p, boot, pid, &t) < 0)
-                return -1;
+            if (pid != last_pid && (result = find_tally(p, boot, pid, &t)) < 0)
+                break;
             last_pid = pid;
             t->count++;
-            p->by_type[at[HOOK_ID]]++;
-            etl_stream_time(s, load_i64(at + SYSTEM_TIME), true);
-            widen(x, s->raw);
-            if (!t->stacks)
-                remember(p, s->raw, pid, load_u32(at + SYSTEM_THREAD));
-        } else if (rec_hooked_time(at) && (stack = stack_in_place(at, (uint32_t)size))) {
-            uint32_t pid = load_u32(stack + 8);
-            bool noted = pid == last_pid && t && t->stacks;
-            if (!noted && note_stack(p, boot, load_i64(stack), pid, load_u32(stack + 12)) < 0)
-                return -1;
+            p->by_type[first >> 48 & 0xFF]++;
+            int64_t raw = load_i64(at + SYSTEM_TIME);
+            run_time(&run, raw);
+            run.first_raw = raw < run.first_raw ? raw : run.first_raw;
+            run.last_raw = raw > run.last_raw ? raw : run.last_raw;
+            if (p->to_remember && !t->stacks)
+                remember(p, raw, pid, load_u32(at + SYSTEM_THREAD));
+        } else if (rec_hooked_time(first) && stack_is_common(first >> 16)) {
+            struct stack_record stack;
+            stack_in_place(first >> 16, at, &stack);
+            bool noted = stack.pid == last_pid && t && t->stacks;
+            if (!noted && (result = note_stack(p, boot, stack.event_raw, stack.pid, stack.tid)) < 0)
+                break;
             if (!noted)
                 last_pid = REC_NO_ID; /* its tally may have gone to another */
-            etl_stream_time(s, load_i64(at + PERFINFO_TIME), true);
+            run_time(&run, load_i64(at + PERFINFO_TIME));
         } else {
             break;
         }
-        s->events++;
         at += REC_STEP(size) < left ? REC_STEP(size) : left;
     }
+    run_end(&run, s, x);
     s->at = at;
-    return 0;
+    return result;
 }
 
 static int count_stack(struct pass *p, struct etl_stream *s, unsigned type)

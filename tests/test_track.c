@@ -13,15 +13,15 @@ struct bench {
     struct eh_model *model;
     struct eh_stats stats;
     struct track track;
-    struct eh_event rows[MOST_ROWS];
+    struct eh_event room[1 + MOST_ROWS], *rows;
     size_t count;
     uint64_t bytes, blocks; /* what the rows' journal adds up to */
-    size_t room;            /* of each call while sweeping */
+    size_t sweep_room;      /* of each call while sweeping */
 };
 
 static void begin(struct bench *b)
 {
-    *b = (struct bench){.model = model_create(), .room = MOST_ROWS};
+    *b = (struct bench){.model = model_create(), .sweep_room = MOST_ROWS};
     ck_assert_ptr_nonnull(b->model);
     track_init(&b->track, b->model, &b->stats);
 }
@@ -57,9 +57,10 @@ static void add_up(struct bench *b)
 
 static void sweep(struct bench *b)
 {
-    b->count = 0;
+    ck_assert_uint_eq(b->count, 0);
+    b->rows = b->room;
     while (b->track.sweep.active) {
-        size_t room = b->room < MOST_ROWS - b->count ? b->room : MOST_ROWS - b->count;
+        size_t room = b->sweep_room < MOST_ROWS - b->count ? b->sweep_room : MOST_ROWS - b->count;
         ck_assert_uint_gt(room, 0);
         /* A block of just that room, so that a row too many is seen. */
         struct eh_event *out = malloc(room * sizeof *out);
@@ -82,19 +83,29 @@ static const struct eh_event *run(struct bench *b, struct eh_event event)
     if (!event.heap)
         event.heap = HEAP;
     event.thread_id = 7;
-    memset(b->rows, 0, sizeof b->rows);
-    b->rows[0] = event;
-    int n = track_event(&b->track, b->rows, &e);
-    ck_assert_int_ge(n, 0);
-    ck_assert_int_eq(n == 0, b->track.sweep.active);
-    b->count = (size_t)n;
-    if (!n)
+    memset(b->room, 0, sizeof b->room);
+    b->room[1] = event;
+    ck_assert_int_eq(track_rows(&b->track, b->room + 1, 1, &b->rows, &e), 1);
+    b->count = (size_t)(b->room + 2 - b->rows);
+    if (b->track.sweep.active)
         sweep(b);
     add_up(b);
     ck_assert_uint_gt(b->count, 0);
     const struct eh_event *last = &b->rows[b->count - 1];
     ck_assert_uint_eq(last->kind, event.kind);
     return last;
+}
+
+static void end_process(struct bench *b, uint32_t process, int64_t ns, int64_t raw)
+{
+    struct eh_error e = {0};
+    b->room[1] = (struct eh_event){
+        .kind = EH_PROCESS_END, .process = process, .time_ns = ns, .raw_time = raw};
+    ck_assert_int_eq(track_rows(&b->track, b->room + 1, 1, &b->rows, &e), 1);
+    ck_assert(b->track.sweep.active);
+    b->count = 0;
+    sweep(b);
+    add_up(b);
 }
 
 static const struct eh_event *alloc_at(struct bench *b, int64_t ns, uint64_t address, uint64_t size)
@@ -253,7 +264,7 @@ START_TEST(replaced_blocks_are_given_back)
         free_at(&b, 10000000 + i, 0x1000);
     }
     ck_assert_uint_eq(b.stats.replaced_allocs, 999 + 1000);
-    ck_assert_uint_le(b.track.slab.next_fresh, 3);
+    ck_assert_uint_le(b.track.slab.most_taken, 3);
     end(&b);
 }
 END_TEST
@@ -375,7 +386,7 @@ START_TEST(heap_ends)
 {
     struct bench b;
     begin(&b);
-    b.room = (size_t)_i / 2 + 1;
+    b.sweep_room = (size_t)_i / 2 + 1;
     uint8_t kind = _i % 2 ? EH_DESTROY : EH_CREATE;
     fill_heap(&b, PROCESS, HEAP);
     fill_heap(&b, PROCESS, HEAP + 1);
@@ -404,14 +415,11 @@ START_TEST(process_end)
 {
     struct bench b;
     begin(&b);
-    b.room = (size_t)_i;
+    b.sweep_room = (size_t)_i;
     fill_heap(&b, PROCESS, HEAP);
     fill_heap(&b, 2, HEAP);
     fill_heap(&b, PROCESS, HEAP + 1);
-    ck_assert_int_eq(track_process_end(&b.track, PROCESS, 90, 91, NULL), 0);
-    ck_assert(b.track.sweep.active);
-    sweep(&b);
-    add_up(&b);
+    end_process(&b, PROCESS, 90, 91);
     ck_assert_uint_eq(b.count, 2 * BLOCKS + 1);
     uint64_t heaps[2] = {0, 0};
     for (size_t i = 0; i < 2 * BLOCKS; i++) {
@@ -438,8 +446,7 @@ START_TEST(process_without_blocks_ends)
 {
     struct bench b;
     begin(&b);
-    ck_assert_int_eq(track_process_end(&b.track, 5, 1, 1, NULL), 0);
-    sweep(&b);
+    end_process(&b, 5, 1, 1);
     ck_assert_uint_eq(b.count, 1);
     ck_assert_uint_eq(b.rows[0].kind, EH_PROCESS_END);
     ck_assert_uint_eq(b.rows[0].process, 5);
@@ -481,11 +488,79 @@ START_TEST(kinds_without_blocks)
         expect_live(row, 10, 1);
         ck_assert_uint_eq(row->size, 99);
     }
-    struct eh_event rows[TRACK_ROWS] = {{.kind = EH_ALLOC, .address = 0x3000}};
-    struct eh_event before = rows[0];
-    ck_assert_int_eq(track_event(&b.track, rows, NULL), 1);
-    ck_assert_mem_eq(&rows[0], &before, sizeof before);
+    struct eh_event row = {.kind = EH_ALLOC, .address = 0x3000}, before = row, *first;
+    ck_assert_int_eq(track_rows(&b.track, &row, 1, &first, NULL), 1);
+    ck_assert_ptr_eq(first, &row);
+    ck_assert_mem_eq(&row, &before, sizeof before);
     end(&b);
+}
+END_TEST
+
+/* Everything a trace may hold, over few addresses, so that all of it happens often. */
+static struct eh_event random_event(uint64_t *state, int64_t ns)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    uint32_t r = (uint32_t)(*state >> 33);
+    static const uint8_t kinds[] = {EH_ALLOC, EH_ALLOC, EH_ALLOC,  EH_FREE,   EH_FREE, EH_REALLOC,
+                                    EH_ALLOC, EH_FREE,  EH_CREATE, EH_DESTROY, EH_WALK,
+                                    EH_PROCESS_END};
+    uint8_t kind = kinds[r % (r & 0x8000 ? 8 : sizeof kinds)];
+    return (struct eh_event){
+        .kind = kind,
+        .flags = kind == EH_PROCESS_END ? 0 : EH_HAS_HEAP,
+        .time_ns = ns,
+        .process = r >> 4 & 1,
+        .heap = r >> 5 & 1,
+        .address = (r >> 6 & 15) * 16,
+        .old_address = (r >> 10 & 15) * 16,
+        .size = r >> 16 & 255,
+        .source = r >> 20 & 7,
+    };
+}
+
+#define EVENTS 3000
+
+/* Runs the same random events, `batch` at a time; returns the rows, which are the caller's. */
+static struct eh_event *run_batches(size_t batch, size_t *ret_count)
+{
+    struct bench b;
+    struct eh_error e = {0};
+    uint64_t state = 1;
+    struct eh_event *all = calloc(40 * EVENTS, sizeof *all), rows[1 + 64], *first;
+    size_t count = 0;
+    ck_assert_ptr_nonnull(all);
+    begin(&b);
+    for (size_t i = 0; i < EVENTS; i += batch) {
+        for (size_t j = 0; j < batch; j++)
+            rows[1 + j] = random_event(&state, (int64_t)(i + j));
+        for (size_t done = 0; done < batch;) {
+            int n = track_rows(&b.track, rows + 1 + done, batch - done, &first, &e);
+            ck_assert_int_ge(n, 1);
+            done += (size_t)n;
+            size_t ready = (size_t)(rows + 1 + done - first);
+            memcpy(all + count, first, ready * sizeof *all);
+            count += ready;
+            while (b.track.sweep.active)
+                count += track_sweep(&b.track, all + count, 3);
+        }
+    }
+    track_finish(&b.track);
+    model_destroy(b.model);
+    *ret_count = count;
+    return all;
+}
+
+START_TEST(batches_make_no_difference)
+{
+    static const size_t batches[] = {2, 3, 10, 60};
+    size_t count, batched_count;
+    struct eh_event *rows = run_batches(1, &count);
+    struct eh_event *batched = run_batches(batches[_i], &batched_count);
+    ck_assert_uint_gt(count, EVENTS);
+    ck_assert_uint_eq(batched_count, count);
+    ck_assert_mem_eq(batched, rows, count * sizeof *rows);
+    free(rows);
+    free(batched);
 }
 END_TEST
 
@@ -570,6 +645,7 @@ int main(void)
     tcase_add_test(tests, process_without_blocks_ends);
     tcase_add_test(tests, origin_of_a_block);
     tcase_add_test(tests, kinds_without_blocks);
+    tcase_add_loop_test(tests, batches_make_no_difference, 0, 4);
     tcase_add_test(tests, many_heaps);
     tcase_add_loop_test(tests, outstanding_by_birth, 1, 4);
     suite_add_tcase(suite, tests);

@@ -36,22 +36,32 @@ enum rec_result {
     REC_DAMAGED, /* no record header, or one that does not fit */
 };
 
-/* Whether the bytes (at least 8) begin a SYSTEM record. */
-static inline bool rec_is_system(const uint8_t *at)
+/* Kind, mark, size and hook id of a SYSTEM record with `bytes` of payload in one number: what its
+ * first 8 bytes are above the version. One comparison tells an expected record, size and all. */
+#define REC_WORD(kind, bytes, hook)                                                            \
+    ((uint64_t)(hook) << 32 | (uint64_t)(SYSTEM_BYTES + (bytes)) << 16 | REC_MARK_TRACE << 8 | (kind))
+
+/* What the first 8 bytes of a record say if it has a hook id. */
+static inline uint32_t rec_hooked_size(uint64_t first)
 {
-    /* REC_SYSTEM32 is 1, REC_SYSTEM64 is 2: one comparison for both. */
-    return (unsigned)load_u16(at + HOOK_KIND) - (REC_MARK_TRACE << 8 | REC_SYSTEM32) <= 1u;
+    return first >> 32 & 0xFFFF;
+}
+
+/* REC_SYSTEM32 is 1, REC_SYSTEM64 is 2: one comparison for both. */
+static inline bool rec_is_system(uint64_t first)
+{
+    return ((uint32_t)first >> 16) - (REC_MARK_TRACE << 8 | REC_SYSTEM32) <= 1u;
 }
 
 /* SYSTEM records and PERFINFO records without extra header bytes: where their time lies, which is
- * half their header's length. 0 for all others. The bytes are at least 8. */
-static inline uint32_t rec_hooked_time(const uint8_t *at)
+ * half their header's length. 0 for all others. */
+static inline uint32_t rec_hooked_time(uint64_t first)
 {
-    unsigned kind = (unsigned)load_u16(at + HOOK_KIND) - (REC_MARK_TRACE << 8);
-    if (kind - REC_SYSTEM32 <= 1u)
+    if (rec_is_system(first))
         return SYSTEM_TIME;
-    bool plain = !(load_u16(at + HOOK_VERSION) & (PERFINFO_HAS_PEBS | PERFINFO_COUNTERS_MASK));
-    return kind - REC_PERFINFO32 <= 1u && plain ? PERFINFO_TIME : 0;
+    uint32_t kind = ((uint32_t)first >> 16) - (REC_MARK_TRACE << 8 | REC_PERFINFO32);
+    bool plain = !(first & (PERFINFO_HAS_PEBS | PERFINFO_COUNTERS_MASK));
+    return kind <= 1u && plain ? PERFINFO_TIME : 0;
 }
 
 /* rec_parse() for every kind of record. */
@@ -63,7 +73,7 @@ enum rec_result rec_parse_any(const uint8_t *at, size_t left, struct record *rec
  * half the instructions. */
 static inline enum rec_result rec_parse(const uint8_t *at, size_t left, struct record *record)
 {
-    uint32_t time = left < SYSTEM_BYTES ? 0 : rec_hooked_time(at);
+    uint32_t time = left < SYSTEM_BYTES ? 0 : rec_hooked_time(load_u64(at));
     if (!time)
         return rec_parse_any(at, left, record);
     uint32_t size = load_u16(at + HOOK_SIZE), header = 2 * time;

@@ -378,7 +378,7 @@ int etl_stream_peek(struct etl_trace *t, struct etl_stream *s, struct eh_error *
         return 0; /* the input has shrunk: told when the buffer is opened */
     /* Only what surely is the first record: a wrong key would hold back those behind it. */
     const uint8_t *at = bytes + BUF_HEADER_BYTES;
-    uint32_t time = rec_hooked_time(at), size = load_u16(at + HOOK_SIZE);
+    uint32_t time = rec_hooked_time(load_u64(at)), size = load_u16(at + HOOK_SIZE);
     if (!time || at[HOOK_MARK] != REC_MARK_TRACE || size < 2 * time ||
         size > b->valid - BUF_HEADER_BYTES)
         return 0;
@@ -397,8 +397,8 @@ enum etl_step etl_stream_next_any(struct etl_trace *t, struct etl_stream *s, str
     enum rec_result found = rec_parse(s->at, (size_t)(s->end - s->at), &s->record);
     if (found != REC_OK)
         return end_buffer(t, s, found, e);
-    etl_stream_step(s, s->record.size);
-    s->parsed = true;
+    etl_stream_step(s, s->record.size, (size_t)(s->end - s->at));
+    s->word = 0;
     if (s->record.has_time)
         step_time(t, s);
     return ETL_RECORD;

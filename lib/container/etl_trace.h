@@ -39,8 +39,7 @@ struct etl_stream {
     uint16_t cpu;
     uint32_t index; /* of this stream in the trace */
     const uint8_t *current; /* the record the stream stands at, NULL at a buffer's end */
-    uint32_t current_size;  /* bytes, unpadded */
-    bool parsed;            /* `record` describes it already */
+    uint64_t word;          /* REC_WORD() of it; 0: `record` describes it already */
     struct record record;   /* valid after etl_stream_record() until the stream moves on */
 };
 
@@ -87,11 +86,10 @@ enum etl_step {
 /* etl_stream_next() for every kind of record, and between buffers. */
 enum etl_step etl_stream_next_any(struct etl_trace *t, struct etl_stream *s, struct eh_error *e);
 
-static inline void etl_stream_step(struct etl_stream *s, uint32_t size)
+static inline void etl_stream_step(struct etl_stream *s, uint32_t size, size_t left)
 {
-    size_t step = REC_STEP(size), left = (size_t)(s->end - s->at);
+    size_t step = REC_STEP(size);
     s->current = s->at;
-    s->current_size = size;
     s->at += step < left ? step : left;
 }
 
@@ -120,28 +118,29 @@ static inline enum etl_step etl_stream_next(struct etl_trace *t, struct etl_stre
     size_t left = (size_t)(s->end - at);
     if (left < SYSTEM_BYTES || !s->raw_is_key)
         return etl_stream_next_any(t, s, e);
-    uint32_t time = rec_hooked_time(at), size = load_u16(at + HOOK_SIZE);
+    uint64_t first = load_u64(at);
+    uint32_t time = rec_hooked_time(first), size = rec_hooked_size(first);
     if (!time || size < 2 * time || size > left)
         return etl_stream_next_any(t, s, e);
     etl_stream_time(s, load_i64(at + time), telling);
-    s->parsed = false;
-    etl_stream_step(s, size);
+    s->word = first >> 16;
+    etl_stream_step(s, size, left);
     return ETL_RECORD;
 }
 
 /* Takes the current record apart. */
 static inline const struct record *etl_stream_record(struct etl_stream *s)
 {
-    if (!s->parsed)
-        rec_parse(s->current, s->current_size, &s->record);
-    s->parsed = true;
+    if (s->word)
+        rec_parse(s->current, (size_t)(s->end - s->current), &s->record);
+    s->word = 0;
     return &s->record;
 }
 
 /* The hook id of the current record, -1 where it takes more than a look. */
 static inline int etl_stream_hook(const struct etl_stream *s)
 {
-    return s->parsed ? -1 : load_u16(s->current + HOOK_ID);
+    return s->word ? (int)(s->word >> 32) : -1;
 }
 
 /* etl_time_ns() for any time and any clock. */

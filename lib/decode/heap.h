@@ -20,40 +20,55 @@ struct heap_extra {
 };
 
 /* The three records that make up nearly every trace, in the layout nearly all of them have: the
- * payload of an alloc, free or realloc whose size is just that of its own pointer size (4 or 8, a
- * constant at the call), decoded in place. Worth it: skips the layout search and the field loop.
- * False: not one of them, nothing is set. */
-static inline bool heap_decode_common(const uint8_t *payload, uint32_t length, unsigned type,
-                                      unsigned pointer_size, struct eh_event *row)
+ * payload of an alloc, free or realloc whose size is just that of its own pointer size, by their
+ * REC_WORD(). */
+#define HEAP_WORD(type, pointers, pointer_size)                                              \
+    REC_WORD((pointer_size) == 8 ? REC_SYSTEM64 : REC_SYSTEM32, (pointers) * (pointer_size) + 4, \
+             HEAP_GROUP << 8 | (type))
+#define HEAP_ALLOC_WORD(pointer_size)   HEAP_WORD(0x21, 3, pointer_size)
+#define HEAP_FREE_WORD(pointer_size)    HEAP_WORD(0x24, 2, pointer_size)
+#define HEAP_REALLOC_WORD(pointer_size) HEAP_WORD(0x22, 5, pointer_size)
+
+/* Decodes such a record in place: skips the layout search and the field loop. `pointer_size` is a
+ * constant at the call. EH_KINDS: not one of them, nothing is set; else the kind, and all of the
+ * row's fields that its payload fills, but not kind, hook and flags. */
+static inline enum eh_kind heap_decode_common(uint64_t word, const uint8_t *payload,
+                                              unsigned pointer_size, struct eh_event *row)
 {
     const unsigned p = pointer_size;
 #define FIELD(n) (p == 8 ? load_u64(payload + (n) * p) : load_u32(payload + (n) * p))
-    if (type == 0x21 && length == 3 * p + 4) {
-        row->kind = EH_ALLOC;
+    if (word == HEAP_ALLOC_WORD(p)) {
+        row->heap = FIELD(0);
         row->size = FIELD(1);
         row->address = FIELD(2);
         row->source = load_u32(payload + 3 * p);
-        row->flags |= EH_HAS_HEAP | EH_HAS_SIZE | EH_HAS_ADDRESS | EH_HAS_SOURCE;
-    } else if (type == 0x24 && length == 2 * p + 4) {
-        row->kind = EH_FREE;
+        return EH_ALLOC;
+    }
+    if (word == HEAP_FREE_WORD(p)) {
+        row->heap = FIELD(0);
+        row->size = 0;
         row->address = FIELD(1);
         row->source = load_u32(payload + 2 * p);
-        row->flags |= EH_HAS_HEAP | EH_HAS_ADDRESS | EH_HAS_SOURCE;
-    } else if (type == 0x22 && length == 5 * p + 4) {
-        row->kind = EH_REALLOC;
+        return EH_FREE;
+    }
+    if (word == HEAP_REALLOC_WORD(p)) {
+        row->heap = FIELD(0);
         row->address = FIELD(1);
         row->old_address = FIELD(2);
         row->size = FIELD(3);
         row->old_size = FIELD(4);
         row->source = load_u32(payload + 5 * p);
-        row->flags |= EH_HAS_HEAP | EH_HAS_SIZE | EH_HAS_ADDRESS | EH_HAS_SOURCE;
-    } else {
-        return false;
+        return EH_REALLOC;
     }
-    row->heap = FIELD(0);
 #undef FIELD
-    row->hook = (uint16_t)(HEAP_GROUP << 8 | type);
-    return true;
+    return EH_KINDS;
+}
+
+/* The flags of a row that heap_decode_common() filled. */
+static inline uint16_t heap_common_flags(enum eh_kind kind)
+{
+    unsigned flags = EH_HAS_HEAP | EH_HAS_ADDRESS | EH_HAS_SOURCE;
+    return (uint16_t)(kind == EH_FREE ? flags : flags | EH_HAS_SIZE);
 }
 
 /* Fills kind, hook, and the payload's fields of `row` (zeroed by the caller) with their EH_HAS_

@@ -46,14 +46,26 @@ struct stack_record {
 
 #define STACK_HEADER_BYTES 16 /* of the payload: event time, process, thread */
 
-/* The payload of a whole stack in a PERFINFO64 record, which nearly all are, to be read in place. NULL
- * for all others. `record` is one for which rec_hooked_time() knows a time, `size` is the record's. */
-static inline const uint8_t *stack_in_place(const uint8_t *record, uint32_t size)
+/* Whether a record, by its REC_WORD(), is a whole stack in a plain PERFINFO64 record, which nearly all
+ * are: stack_in_place() then tells of it without taking the record apart. */
+static inline bool stack_is_common(uint64_t word)
 {
-    enum { HOOK_STACK = 0x1820 };
-    bool plain = load_u16(record + HOOK_ID) == HOOK_STACK && record[HOOK_KIND] == REC_PERFINFO64 &&
-                 size >= PERFINFO_BYTES + STACK_HEADER_BYTES;
-    return plain ? record + PERFINFO_BYTES : NULL;
+    const uint64_t any_size = UINT64_C(0xFFFF) << 16, size = word & any_size;
+    return (word & ~any_size) ==
+               (UINT64_C(0x1820) << 32 | REC_MARK_TRACE << 8 | REC_PERFINFO64) &&
+           size >= (uint64_t)(PERFINFO_BYTES + STACK_HEADER_BYTES) << 16;
+}
+
+/* Such a record's stack. */
+static inline void stack_in_place(uint64_t word, const uint8_t *record,
+                                  struct stack_record *ret_stack)
+{
+    const uint8_t *at = record + PERFINFO_BYTES;
+    size_t length = (word >> 16 & 0xFFFF) - PERFINFO_BYTES - STACK_HEADER_BYTES;
+    ret_stack->event_raw = load_i64(at);
+    ret_stack->pid = load_u32(at + 8);
+    ret_stack->tid = load_u32(at + 12);
+    ret_stack->frames = raw_frames_of(at + STACK_HEADER_BYTES, length, 8);
 }
 
 /* ROUTE_STACK and ROUTE_STACK_KEY; `type` is the record's type. False: too short. */

@@ -10,9 +10,10 @@
 
 uint32_t slab_take_fresh(struct slab *s)
 {
-    if (s->next_fresh >= LIMIT_LIVE_BLOCKS)
+    if (s->most_taken >= LIMIT_LIVE_BLOCKS)
         return 0;
-    if (s->next_fresh >> SLAB_CHUNK_BITS == s->chunk_count) {
+    uint32_t id = s->most_taken + 1;
+    if (id >> SLAB_CHUNK_BITS == s->chunk_count) {
         if (ARRAY_RESERVE(s->chunks, s->chunk_room, s->chunk_count + 1) < 0)
             return 0;
         struct block *chunk = malloc(sizeof *chunk << SLAB_CHUNK_BITS);
@@ -20,7 +21,7 @@ uint32_t slab_take_fresh(struct slab *s)
             return 0;
         s->chunks[s->chunk_count++] = chunk;
     }
-    return ++s->next_fresh;
+    return s->most_taken = id;
 }
 
 void slab_finish(struct slab *s)

@@ -23,11 +23,11 @@ struct block {
  * keeps a block at 40 bytes. Stack ids stay below LIMIT_STACKS; larger sources lose the top bit. */
 #define BLOCK_SOURCE 0x80000000u
 
-/* Blocks by id, from 1; memory in chunks that never move. */
+/* Blocks by id, from 1 (the first is never used); memory in chunks that never move. */
 struct slab {
     struct block **chunks;
     size_t chunk_count, chunk_room;
-    uint32_t next_fresh; /* lowest id never used, less one */
+    uint32_t most_taken; /* highest id used so far */
     uint32_t free_list;  /* first free id, linked through block.number */
     uint64_t salt;       /* of the addresses' hashes in the tables over this slab */
 };
@@ -36,8 +36,7 @@ struct slab {
 
 static inline struct block *slab_block(const struct slab *s, uint32_t id)
 {
-    uint32_t i = id - 1;
-    return &s->chunks[i >> SLAB_CHUNK_BITS][i & ((1u << SLAB_CHUNK_BITS) - 1)];
+    return &s->chunks[id >> SLAB_CHUNK_BITS][id & ((1u << SLAB_CHUNK_BITS) - 1)];
 }
 
 /* slab_take() where no block has been given back. */
@@ -53,10 +52,16 @@ static inline uint32_t slab_take(struct slab *s)
     return id;
 }
 
+/* Gives back block `id`, which is `b`. */
+static inline void slab_put_back(struct slab *s, uint32_t id, struct block *b)
+{
+    b->number = s->free_list;
+    s->free_list = id;
+}
+
 static inline void slab_give(struct slab *s, uint32_t id)
 {
-    slab_block(s, id)->number = s->free_list;
-    s->free_list = id;
+    slab_put_back(s, id, slab_block(s, id));
 }
 
 void slab_finish(struct slab *s);

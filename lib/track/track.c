@@ -79,54 +79,52 @@ EH_ALWAYS_INLINE int find_heap(struct track *t, uint32_t process, uint64_t handl
     return 0;
 }
 
-static inline void set_live(const struct track *t, struct eh_event *row)
+static inline void set_live(const struct heap_state *h, const struct process_state *p,
+                            struct eh_event *row)
 {
-    const struct heap_state *h = &t->heaps[row->heap_index];
-    const struct process_state *p = &t->processes[row->process];
-    row->flags |= EH_HAS_LIVE;
     row->heap_live_bytes = h->bytes;
     row->heap_live_blocks = h->live.count;
     row->process_live_bytes = p->bytes;
     row->process_live_blocks = p->blocks;
 }
 
-static int64_t age(const struct block *b, int64_t now)
+static inline int64_t age(const struct block *b, int64_t now)
 {
     return now > b->birth_ns ? now - b->birth_ns : 0;
 }
 
-static inline void change_bytes(struct track *t, struct heap_state *h, uint64_t plus, uint64_t minus,
-                         int64_t time_ns)
+static void note_peak(struct track *t, int64_t time_ns)
 {
-    h->bytes += plus - minus;
-    t->processes[h->process].bytes += plus - minus;
-    t->bytes += plus - minus;
-    if (t->bytes > t->stats->peak_live_bytes) {
-        t->stats->peak_live_bytes = t->bytes;
-        t->stats->peak_time_ns = time_ns;
-        t->stats->has_peak = true;
-    }
+    t->stats->peak_live_bytes = t->bytes;
+    t->stats->peak_time_ns = time_ns;
+    t->stats->has_peak = true;
+}
+
+static inline void change_bytes(struct track *t, struct heap_state *h, struct process_state *p,
+                                uint64_t plus, uint64_t minus, int64_t time_ns)
+{
+    uint64_t change = plus - minus;
+    h->bytes += change;
+    p->bytes += change;
+    t->bytes += change;
+    if (t->bytes > t->stats->peak_live_bytes)
+        note_peak(t, time_ns);
 }
 
 /* The state's side of a block's going: figures and slab. The table is the caller's to change. */
-static inline void forget(struct track *t, struct heap_state *h, uint32_t id, int64_t time_ns)
+static inline void forget(struct track *t, struct heap_state *h, struct process_state *p,
+                          uint32_t id, struct block *b)
 {
-    struct block *b = slab_block(&t->slab, id);
-    t->processes[h->process].blocks--;
-    change_bytes(t, h, 0, b->size, time_ns);
+    p->blocks--;
+    h->bytes -= b->size;
+    p->bytes -= b->size;
+    t->bytes -= b->size;
     if (b->replaced)
         slab_give(&t->slab, b->replaced);
-    slab_give(&t->slab, id);
+    slab_put_back(&t->slab, id, b);
 }
 
-static void remove_block(struct track *t, struct heap_state *h, struct live_place place,
-                         int64_t time_ns)
-{
-    live_cut(&h->live, place);
-    forget(t, h, place.id, time_ns);
-}
-
-static void set_origin(const struct block *b, struct eh_event *row)
+static inline void set_origin(const struct block *b, struct eh_event *row)
 {
     if (b->origin & BLOCK_SOURCE)
         row->block_source = b->origin & ~BLOCK_SOURCE;
@@ -140,13 +138,14 @@ static inline void report_removal(const struct block *b, struct eh_event *row)
     row->size = b->size;
     row->lifetime_ns = age(b, row->time_ns);
     set_origin(b, row);
-    row->flags |= EH_REMOVED | EH_HAS_SIZE | EH_HAS_LIFETIME;
 }
 
+#define REMOVAL_FLAGS (EH_REMOVED | EH_HAS_SIZE | EH_HAS_LIFETIME | EH_HAS_LIVE)
+
 /* Writes the row of a block that goes without a free record. */
-static struct eh_event drop_row(const struct eh_event *cause, uint64_t address, uint8_t reason)
+static struct eh_event drop_row(const struct eh_event *cause, const struct block *b, uint8_t reason)
 {
-    return (struct eh_event){
+    struct eh_event row = {
         .time_ns = cause->time_ns,
         .raw_time = cause->raw_time,
         .process = cause->process,
@@ -154,91 +153,109 @@ static struct eh_event drop_row(const struct eh_event *cause, uint64_t address, 
         .thread_id = cause->thread_id,
         .thread = cause->thread,
         .cpu = cause->cpu,
-        .flags = EH_HAS_HEAP | EH_HAS_ADDRESS | (cause->flags & EH_HAS_CPU),
+        .flags = EH_HAS_HEAP | EH_HAS_ADDRESS | REMOVAL_FLAGS | (cause->flags & EH_HAS_CPU),
         .kind = EH_DROP,
         .reason = reason,
         .heap = cause->heap,
-        .address = address,
+        .address = b->address,
     };
-}
-
-static struct eh_event drop_block(struct track *t, struct heap_state *h, struct live_place place,
-                                  const struct eh_event *cause, uint8_t reason)
-{
-    const struct block *b = slab_block(&t->slab, place.id);
-    struct eh_event row = drop_row(cause, b->address, reason);
     report_removal(b, &row);
-    remove_block(t, h, place, cause->time_ns);
-    set_live(t, &row);
     return row;
 }
 
-EH_ALWAYS_INLINE int add_block(struct track *t, struct heap_state *h, struct live_place place,
-                     struct eh_event *row, uint32_t replaced, struct eh_error *e)
+/* The block goes, by a row before the one of its cause. */
+static void drop_block(struct track *t, struct heap_state *h, struct process_state *p,
+                       struct live_place place, struct eh_event *cause, uint8_t reason)
+{
+    struct block *b = slab_block(&t->slab, place.id);
+    cause[-1] = drop_row(cause, b, reason);
+    live_cut(&h->live, place);
+    forget(t, h, p, place.id, b);
+    set_live(h, p, &cause[-1]);
+}
+
+EH_ALWAYS_INLINE int add_block(struct track *t, struct heap_state *h, struct process_state *p,
+                               struct live_place place, struct eh_event *row, uint32_t replaced,
+                               struct eh_error *e)
 {
     uint32_t id = slab_take(&t->slab);
     if (!id)
         return out_of_memory(e);
-    struct process_state *p = &t->processes[h->process];
-    *slab_block(&t->slab, id) = (struct block){
-        .address = row->address,
-        .size = row->size,
-        .birth_ns = row->time_ns,
-        .number = p->added = ++t->added,
-        .origin = row->stack ? row->stack : BLOCK_SOURCE | row->source,
-        .thread_id = row->thread_id,
-        .replaced = replaced,
-    };
+    struct block *b = slab_block(&t->slab, id);
+    b->address = row->address;
+    b->size = row->size;
+    b->birth_ns = row->time_ns;
+    b->number = p->added = ++t->added;
+    b->thread_id = row->thread_id;
+    b->replaced = replaced;
+    if (row->stack) {
+        b->origin = row->block_stack = row->stack;
+    } else {
+        b->origin = BLOCK_SOURCE | row->source;
+        row->block_source = row->source & ~BLOCK_SOURCE;
+    }
     if (live_put(&h->live, place, id) < 0)
         return out_of_memory(e);
     p->blocks++;
-    change_bytes(t, h, row->size, 0, row->time_ns);
+    change_bytes(t, h, p, row->size, 0, row->time_ns);
     row->flags |= EH_ADDED;
-    set_origin(slab_block(&t->slab, id), row);
     return 0;
+}
+
+/* What an event came to. */
+enum applied {
+    APPLIED,
+    APPLIED_DROP, /* the row before it is a drop */
+    WAITS,        /* nothing was done: it needs the row before it and is not the first */
+    FAILED,
+};
+
+static enum applied no_memory(struct eh_error *e)
+{
+    out_of_memory(e);
+    return FAILED;
+}
+
+static enum applied no_heap(struct eh_error *e)
+{
+    eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for heaps, or more than %u of them",
+            (unsigned)LIMIT_HEAPS);
+    return FAILED;
 }
 
 /* An earlier free was lost: the old block goes, and is kept aside for a free that comes late. */
-static int replace_block(struct track *t, struct heap_state *h, struct live_place old,
-                         const struct eh_event *row, struct eh_event *out, uint32_t *ret_kept,
-                         struct eh_error *e)
+static enum applied replace_block(struct track *t, struct heap_state *h, struct process_state *p,
+                                  struct live_place old, struct eh_event *row, struct eh_error *e)
 {
     struct block kept = *slab_block(&t->slab, old.id);
-    *out = drop_block(t, h, old, row, EH_DROP_REPLACED);
+    drop_block(t, h, p, old, row, EH_DROP_REPLACED);
     t->stats->replaced_allocs++;
     uint32_t id = slab_take(&t->slab);
     if (!id)
-        return out_of_memory(e);
+        return no_memory(e);
     kept.replaced = 0;
     *slab_block(&t->slab, id) = kept;
-    *ret_kept = id;
-    return 0;
+    struct live_place place = live_seek(&h->live, &t->slab, row->address);
+    return add_block(t, h, p, place, row, id, e) < 0 ? FAILED : APPLIED_DROP;
 }
 
-EH_ALWAYS_INLINE int apply_alloc(struct track *t, struct heap_state *h, struct eh_event *row,
-                       struct eh_event *out, struct eh_error *e)
+EH_ALWAYS_INLINE enum applied apply_alloc(struct track *t, struct heap_state *h,
+                                          struct process_state *p, struct eh_event *row, bool first,
+                                          struct eh_error *e)
 {
     if (!row->address) {
         t->stats->failed_allocs++;
-        return 0;
+        return APPLIED;
     }
     struct live_place place = live_seek(&h->live, &t->slab, row->address);
-    uint32_t kept = 0;
-    int drops = 0;
-    if (place.id) {
-        if (replace_block(t, h, place, row, out, &kept, e) < 0)
-            return -1;
-        place = live_seek(&h->live, &t->slab, row->address);
-        drops = 1;
-    }
-    return add_block(t, h, place, row, kept, e) < 0 ? -1 : drops;
+    if (!place.id)
+        return add_block(t, h, p, place, row, 0, e) < 0 ? FAILED : APPLIED;
+    return first ? replace_block(t, h, p, place, row, e) : WAITS;
 }
 
 /* A free within a millisecond of a replacement is the late one of the block replaced. */
 static bool take_late_free(struct track *t, struct block *b, struct eh_event *row)
 {
-    if (!b->replaced)
-        return false;
     struct block *old = slab_block(&t->slab, b->replaced);
     bool late = row->time_ns - b->birth_ns <= LATE_FREE_NS;
     if (late) {
@@ -251,7 +268,8 @@ static bool take_late_free(struct track *t, struct block *b, struct eh_event *ro
     return late;
 }
 
-EH_ALWAYS_INLINE void apply_free(struct track *t, struct heap_state *h, struct eh_event *row)
+EH_ALWAYS_INLINE void apply_free(struct track *t, struct heap_state *h, struct process_state *p,
+                                 struct eh_event *row)
 {
     if (!row->address)
         return;
@@ -261,23 +279,23 @@ EH_ALWAYS_INLINE void apply_free(struct track *t, struct heap_state *h, struct e
         return;
     }
     struct block *b = slab_block(&t->slab, place.id);
-    if (take_late_free(t, b, row))
+    if (b->replaced && take_late_free(t, b, row))
         return;
     report_removal(b, row);
-    if (b->number == t->processes[row->process].added)
-        row->flags |= EH_TEMPORARY;
-    remove_block(t, h, place, row->time_ns);
+    row->flags |= (uint16_t)(b->number == p->added ? REMOVAL_FLAGS | EH_TEMPORARY : REMOVAL_FLAGS);
+    live_cut(&h->live, place);
+    forget(t, h, p, place.id, b);
 }
 
-static void resize_block(struct track *t, struct heap_state *h, struct block *b,
-                         struct eh_event *row)
+static void resize_block(struct track *t, struct heap_state *h, struct process_state *p,
+                         struct block *b, struct eh_event *row)
 {
     set_origin(b, row);
     if (b->size == row->size)
         return;
     row->flags |= EH_RESIZED;
     row->previous_size = b->size;
-    change_bytes(t, h, row->size, b->size, row->time_ns);
+    change_bytes(t, h, p, row->size, b->size, row->time_ns);
     b->size = row->size;
 }
 
@@ -293,28 +311,30 @@ static bool is_older(const struct block *a, const struct block *b)
 
 /* Windows logs a moving realloc as alloc, free and then this summary: what the first two did is
  * not done again. */
-static int apply_realloc(struct track *t, struct heap_state *h, struct eh_event *row,
-                         struct eh_event *out, struct eh_error *e)
+static enum applied apply_realloc(struct track *t, struct heap_state *h, struct process_state *p,
+                                  struct eh_event *row, bool first, struct eh_error *e)
 {
     if (!row->address)
-        return 0;
-    int drops = 0;
+        return APPLIED;
+    enum applied applied = APPLIED;
     bool moving = row->old_address != row->address;
     struct live_place at = live_seek(&h->live, &t->slab, row->address), old = {0};
     if (moving)
         old = live_seek(&h->live, &t->slab, row->old_address);
     if (old.id &&
         (!at.id || is_older(slab_block(&t->slab, old.id), slab_block(&t->slab, at.id)))) {
-        *out = drop_block(t, h, old, row, EH_DROP_REALLOC);
+        if (!first)
+            return WAITS;
+        drop_block(t, h, p, old, row, EH_DROP_REALLOC);
         at = live_seek(&h->live, &t->slab, row->address);
-        drops = 1;
+        applied = APPLIED_DROP;
     }
     if (!at.id)
-        return add_block(t, h, at, row, 0, e) < 0 ? -1 : drops;
-    resize_block(t, h, slab_block(&t->slab, at.id), row);
-    if (moving && !drops)
+        return add_block(t, h, p, at, row, 0, e) < 0 ? FAILED : applied;
+    resize_block(t, h, p, slab_block(&t->slab, at.id), row);
+    if (moving && applied == APPLIED)
         t->stats->realloc_summaries++;
-    return drops;
+    return applied;
 }
 
 /* Puts the sweep to the beginning of a heap; 0: there is none. */
@@ -337,61 +357,68 @@ static void begin_sweep(struct track *t, const struct eh_event *last, uint8_t re
     sweep_heap(t, t->sweep.whole_process ? t->processes[last->process].heaps : last->heap_index);
 }
 
-/* The changes of one event; returns how many drops stand before its row. */
-EH_ALWAYS_INLINE int apply(struct track *t, struct eh_event *row, struct eh_event *out, struct eh_error *e)
+/* Rows that change no block, or whole heaps at once. */
+static enum applied apply_other(struct track *t, struct eh_event *row, bool first,
+                                struct eh_error *e)
 {
-    struct heap_state *h = &t->heaps[row->heap_index];
-    switch (row->kind) {
-    case EH_ALLOC:
-        return apply_alloc(t, h, row, out, e);
-    case EH_FREE:
-        apply_free(t, h, row);
-        return 0;
-    case EH_REALLOC:
-        return apply_realloc(t, h, row, out, e);
-    case EH_CREATE:
-    case EH_DESTROY:
-        if (h->live.count)
-            begin_sweep(t, row, row->kind == EH_CREATE ? EH_DROP_CREATE : EH_DROP_DESTROY);
-        return 0;
-    default:
-        return 0;
+    if (row->kind == EH_PROCESS_END) {
+        if (!first)
+            return WAITS;
+        if (reserve_process(t, row->process) < 0)
+            return no_memory(e);
+        begin_sweep(t, row, EH_DROP_PROCESS_END);
+        return APPLIED;
     }
+    bool ends = row->kind == EH_CREATE || row->kind == EH_DESTROY;
+    if (!ends || !(row->flags & EH_HAS_HEAP) || !t->heaps[row->heap_index].live.count)
+        return APPLIED;
+    if (!first)
+        return WAITS;
+    begin_sweep(t, row, row->kind == EH_CREATE ? EH_DROP_CREATE : EH_DROP_DESTROY);
+    return APPLIED;
 }
 
-int track_event(struct track *t, struct eh_event *rows, struct eh_error *e)
+/* One event with a heap; always inlined, so that one loop holds all of an ordinary event. */
+EH_ALWAYS_INLINE enum applied apply(struct track *t, struct eh_event *row, bool first,
+                                    struct eh_error *e)
 {
-    struct eh_event *row = &rows[0], drop;
-    if (!(row->flags & EH_HAS_HEAP))
-        return 1;
     if (find_heap(t, row->process, row->heap, &row->heap_index) < 0)
-        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET,
-                       "out of memory for heaps, or more than %u of them", (unsigned)LIMIT_HEAPS);
-    int drops = apply(t, row, &drop, e);
-    if (drops < 0 || t->sweep.active)
-        return drops < 0 ? -1 : 0;
-    set_live(t, row);
-    if (drops) {
-        rows[1] = rows[0];
-        rows[0] = drop;
-    }
-    return drops + 1;
+        return no_heap(e);
+    struct heap_state *h = &t->heaps[row->heap_index];
+    struct process_state *p = &t->processes[row->process];
+    enum applied applied = APPLIED;
+    if (row->kind == EH_ALLOC)
+        applied = apply_alloc(t, h, p, row, first, e);
+    else if (row->kind == EH_FREE)
+        apply_free(t, h, p, row);
+    else if (row->kind == EH_REALLOC)
+        applied = apply_realloc(t, h, p, row, first, e);
+    else
+        applied = apply_other(t, row, first, e);
+    row->flags |= EH_HAS_LIVE;
+    set_live(h, p, row);
+    return applied;
 }
 
-int track_process_end(struct track *t, uint32_t process, int64_t time_ns, int64_t raw_time,
-                      struct eh_error *e)
+int track_rows(struct track *t, struct eh_event *rows, size_t count, struct eh_event **ret_first,
+               struct eh_error *e)
 {
-    if (reserve_process(t, process) < 0)
-        return out_of_memory(e);
-    struct eh_event last = {
-        .time_ns = time_ns,
-        .raw_time = raw_time,
-        .process = process,
-        .thread_id = EH_NO_ID,
-        .kind = EH_PROCESS_END,
-    };
-    begin_sweep(t, &last, EH_DROP_PROCESS_END);
-    return 0;
+    *ret_first = rows;
+    for (size_t i = 0; i < count; i++) {
+        struct eh_event *row = &rows[i];
+        enum applied applied = row->flags & EH_HAS_HEAP ? apply(t, row, i == 0, e)
+                                                        : apply_other(t, row, i == 0, e);
+        if (applied == APPLIED && !t->sweep.active)
+            continue;
+        if (applied == FAILED)
+            return -1;
+        if (applied == WAITS)
+            return (int)i;
+        *ret_first = applied == APPLIED_DROP ? rows - 1 : rows + 1;
+        if (t->sweep.active)
+            return 1;
+    }
+    return (int)count;
 }
 
 /* One heap is empty: on to the process's next, or to the end. */
@@ -406,16 +433,16 @@ static struct eh_event sweep_block(struct track *t, uint32_t id)
 {
     struct sweep *w = &t->sweep;
     struct heap_state *h = &t->heaps[w->heap];
-    const struct block *b = slab_block(&t->slab, id);
+    struct process_state *p = &t->processes[h->process];
+    struct block *b = slab_block(&t->slab, id);
     struct eh_event cause = w->last;
     cause.heap_index = w->heap;
     cause.heap = eh_model_heap(t->model, w->heap)->handle;
-    struct eh_event row = drop_row(&cause, b->address, w->reason);
-    report_removal(b, &row);
+    struct eh_event row = drop_row(&cause, b, w->reason);
     h->live.count--;
-    forget(t, h, id, row.time_ns);
+    forget(t, h, p, id, b);
     t->stats->implicit_frees++;
-    set_live(t, &row);
+    set_live(h, p, &row);
     return row;
 }
 
@@ -423,8 +450,10 @@ static struct eh_event end_sweep(struct track *t)
 {
     struct eh_event row = t->sweep.last;
     t->sweep.active = false;
-    if (row.heap_index)
-        set_live(t, &row);
+    if (row.heap_index) {
+        row.flags |= EH_HAS_LIVE;
+        set_live(&t->heaps[row.heap_index], &t->processes[row.process], &row);
+    }
     return row;
 }
 

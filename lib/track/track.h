@@ -57,18 +57,15 @@ struct track {
 void track_init(struct track *t, struct eh_model *model, struct eh_stats *stats);
 void track_finish(struct track *t);
 
-/* Rows that one call of track_event may write. */
-#define TRACK_ROWS 2
-
-/* Applies the decoded event in rows[0] (its process, stack and EH_HAS_ flags set) and completes it
- * in place; a drop goes before it, for which there must be room for TRACK_ROWS. Returns the number
- * of rows; 0 when a sweep began, which writes the row in its time; -1 with `e` filled. Not to be
- * called while t->sweep.active. */
-int track_event(struct track *t, struct eh_event *rows, struct eh_error *e);
-
-/* A process instance ended at `time_ns`: begins a sweep that ends with an EH_PROCESS_END row. */
-int track_process_end(struct track *t, uint32_t process, int64_t time_ns, int64_t raw_time,
-                      struct eh_error *e);
+/* Applies decoded events (process, stack and EH_HAS_ flags set) and process ends, in order, and
+ * completes their rows in place. Where a block goes without a free, its drop stands before the event:
+ * such an event is left to the next call, whose first it is, and its drop is written to rows[-1], which
+ * must exist. *ret_first is the first row to be read, rows or rows - 1. Returns how many of `count`
+ * (> 0) rows are done, at least 1; -1 with `e` filled.
+ * With t->sweep.active afterwards, one row is done and none is to be read: the sweep writes it, too.
+ * Not to be called while a sweep is active. */
+int track_rows(struct track *t, struct eh_event *rows, size_t count, struct eh_event **ret_first,
+               struct eh_error *e);
 
 /* Goes on with the sweep: writes up to `room` (> 0) rows and returns how many. */
 size_t track_sweep(struct track *t, struct eh_event *out, size_t room);
