@@ -1,7 +1,5 @@
 #include "text.h"
 
-#include <stdbool.h>
-
 /* `p` and a digit, then the number of leading zeros as `z`. */
 #define TEN(p, z)  p "0" z p "1" z p "2" z p "3" z p "4" z p "5" z p "6" z p "7" z p "8" z p "9" z
 #define HUNDRED(p) TEN(p "0", "\0") TEN(p "1", "\0") TEN(p "2", "\0") TEN(p "3", "\0") \
@@ -35,6 +33,51 @@ char *put_long_u64(char *at, uint64_t value)
         return put_u64(at, value);
     at = put_long_u64(at, value / TEXT_TEN_TO_9);
     return put_nine_digits(at, (uint32_t)(value % TEXT_TEN_TO_9));
+}
+
+/* Numbers above this are not remembered: no range around one may end beyond 64 bits, and some
+ * formats write those that 63 bits do not hold in another way. */
+#define NEAR_MAX (UINT64_MAX / 4)
+
+/* `digits` is how many of `value`'s may change: those with the same others are near. */
+static void remember(struct text_near *n, uint64_t value, unsigned digits, const char *text,
+                     size_t length)
+{
+    uint64_t range = digits == 6 ? 1000000 : 1000;
+    n->span = 0;
+    if (value > NEAR_MAX || length + 3 <= digits)
+        return;
+    if (length > digits) {
+        n->above = n->least = value / range * range;
+        n->span = range;
+        n->triples = text_triples;
+        n->kept = 3;
+        n->length = length - digits;
+        memcpy(n->text, text, n->length);
+        return;
+    }
+    uint64_t least = 1;
+    for (size_t i = 1; i < length; i++)
+        least *= 10;
+    n->above = n->length = 0;
+    n->least = least;
+    n->span = 9 * least;
+    n->triples = text_triples + (digits - length);
+    n->kept = 3 - (digits - length);
+}
+
+char *put_new_six(char *at, struct text_near *n, uint64_t value)
+{
+    char *end = put_u64(at, value);
+    remember(n, value, 6, at, (size_t)(end - at));
+    return end;
+}
+
+char *put_new_three(char *at, struct text_near *n, uint64_t value)
+{
+    char *end = put_u64(at, value);
+    remember(n, value, 3, at, (size_t)(end - at));
+    return end;
 }
 
 char *put_new_leading(char *at, struct text_leading *l, uint64_t leading)

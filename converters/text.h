@@ -4,6 +4,9 @@
 #ifndef ETLHEAP_CONVERTERS_TEXT_H
 #define ETLHEAP_CONVERTERS_TEXT_H
 
+#include "base/inline.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -67,23 +70,72 @@ static inline char *put_eight_hex_digits(char *at, uint32_t value)
 }
 
 /* put_u64() of any value: the numbers from 10^9 on. */
-char *put_long_u64(char *at, uint64_t value);
+EH_RARE char *put_long_u64(char *at, uint64_t value);
 #define TEXT_TEN_TO_9 UINT64_C(1000000000)
 
+/* Most numbers of a trace are small: they are asked for first. */
 static inline char *put_u64(char *at, uint64_t value)
 {
+    if (value < 1000)
+        return put_leading_triple(at, (uint32_t)value);
     if (value >= TEXT_TEN_TO_9)
         return put_long_u64(at, value);
     uint32_t ones = (uint32_t)value, thousands = ones / 1000;
-    if (!thousands)
-        return put_leading_triple(at, ones);
     ones -= 1000 * thousands;
+    if (thousands < 1000)
+        return put_triple(put_leading_triple(at, thousands), ones);
     uint32_t millions = thousands / 1000;
-    if (millions)
-        at = put_triple(put_leading_triple(at, millions), thousands - 1000 * millions);
-    else
-        at = put_leading_triple(at, thousands);
+    at = put_triple(put_leading_triple(at, millions), thousands - 1000 * millions);
     return put_triple(at, ones);
+}
+
+/* A number as it was last written, and which others are written like it but for their last digits:
+ * live figures and times seldom leave those from one row to the next, and then cost neither a
+ * division by a variable power of ten nor a branch on their length. Zeroed has none. */
+struct text_near {
+    uint64_t least, span; /* these are: least, least + 1, ... least + span - 1 */
+    uint64_t above;       /* what the digits that stay stand for */
+    const char *triples;  /* text_triples, without as many of the first digits behind them ... */
+    uint64_t kept;        /* ... as would be leading zeros: 1 to 3 of three are kept */
+    uint64_t length;      /* of the digits that stay */
+    char text[16];
+};
+
+#define TEXT_NEAR_BYTES 24
+
+/* The slow paths of the two below: put_u64(), and remember. */
+EH_RARE char *put_new_six(char *at, struct text_near *n, uint64_t value);
+EH_RARE char *put_new_three(char *at, struct text_near *n, uint64_t value);
+
+static inline bool is_near(const struct text_near *n, uint64_t value)
+{
+    return value - n->least < n->span;
+}
+
+/* put_u64() of numbers that mostly share all but their last six digits. TEXT_NEAR_BYTES. */
+static inline char *put_six(char *at, struct text_near *n, uint64_t value)
+{
+    if (!is_near(n, value))
+        return put_new_six(at, n, value);
+    /* By multiplying: exact below 6 000 000, and 2 instructions less than a division's. */
+    uint64_t low = value - n->above, thousands = low * 4294968 >> 32;
+    memcpy(at, n->text, sizeof n->text);
+    at += n->length;
+    memcpy(at, n->triples + 4 * thousands, 4);
+    at += n->kept;
+    memcpy(at, text_triples + 4 * (low - 1000 * thousands), 4);
+    return at + 3;
+}
+
+/* The same for smaller numbers, which share all but their last three. */
+static inline char *put_three(char *at, struct text_near *n, uint64_t value)
+{
+    if (!is_near(n, value))
+        return put_new_three(at, n, value);
+    memcpy(at, n->text, sizeof n->text);
+    at += n->length;
+    memcpy(at, n->triples + 4 * (value - n->above), 4);
+    return at + n->kept;
 }
 
 /* The leading digits of the number written before: those of sums and times seldom change from one

@@ -111,14 +111,34 @@ static void fill_random_row(struct eh_event *r)
         r->flags &= (uint16_t)~EH_HIDDEN;
 }
 
+/* As rows of blocks mostly are: complete, and with figures near those of the row before. */
+static void make_usual(struct eh_event *r, const struct eh_event *before)
+{
+    r->flags |= EH_HAS_HEAP | EH_HAS_CPU | EH_HAS_ADDRESS | EH_HAS_LIVE;
+    r->flags &= (uint16_t)~EH_HIDDEN;
+    r->kind %= EH_REALLOC + 1;
+    r->time_ns = before->time_ns / 2 + (int64_t)(random_bits() % 3000);
+    if (random_bits() % 16 == 0)
+        return;
+    r->time_ns = before->time_ns + (int64_t)(random_bits() % 3000);
+    r->heap_index = before->heap_index;
+    r->heap = before->heap;
+    r->address = before->address + random_bits() % 5000;
+    r->heap_live_bytes = before->heap_live_bytes + random_bits() % 999 - 499;
+    r->heap_live_blocks = before->heap_live_blocks + (uint32_t)(random_bits() % 3) - 1;
+}
+
 static void setup(void)
 {
     model = model_create();
     ck_assert_ptr_nonnull(model);
     add_processes();
     add_stacks();
-    for (size_t i = 0; i < ROWS; i++)
+    for (size_t i = 0; i < ROWS; i++) {
         fill_random_row(&rows[i]);
+        if (i && random_bits() % 16)
+            make_usual(&rows[i], &rows[i - 1]);
+    }
 }
 
 static void teardown(void)

@@ -99,21 +99,20 @@ START_TEST(fixed_widths)
 END_TEST
 
 /* A value after another, whatever they share. */
-static void check_near(struct text_leading *sum, struct text_leading *count, uint64_t value)
+static void check_near(struct text_near *sum, struct text_near *count, uint64_t value)
 {
     struct slot s;
     char want[64];
     snprintf(want, sizeof want, "%" PRIu64, value);
     slot_init(&s);
-    expect(&s, put_near_u64(s.bytes, sum, value), TEXT_NEAR_BYTES, want);
+    expect(&s, put_six(s.bytes, sum, value), TEXT_NEAR_BYTES, want);
     slot_init(&s);
-    snprintf(want, sizeof want, "%" PRIu32, (uint32_t)value);
-    expect(&s, put_near_u32(s.bytes, count, (uint32_t)value), TEXT_NEAR_BYTES, want);
+    expect(&s, put_three(s.bytes, count, value), TEXT_NEAR_BYTES, want);
 }
 
 START_TEST(numbers_near_each_other)
 {
-    struct text_leading sum = {0}, count = {0};
+    struct text_near sum = {0}, count = {0};
     uint64_t power = 1;
     for (int i = 0; i < 20; i++, power *= 10)
         for (uint64_t step = 1; step <= UINT64_C(1000000000); step *= 10) {
@@ -124,6 +123,21 @@ START_TEST(numbers_near_each_other)
         }
     check_near(&sum, &count, 0);
     check_near(&sum, &count, UINT64_MAX);
+    check_near(&sum, &count, 5); /* what follows UINT64_MAX */
+}
+END_TEST
+
+/* Every place within a range, at every length, one range after the other. */
+START_TEST(numbers_near_all_the_last_digits)
+{
+    struct text_near sum = {0}, count = {0};
+    const uint64_t end = UINT64_C(1000000000000000000);
+    for (uint64_t base = 0; base < end; base = base * 10 + 1000000) {
+        for (uint64_t v = 0; v < 1000000; v += 997)
+            check_near(&sum, &count, base + v);
+        for (uint64_t v = 0; v < 2000; v++)
+            check_near(&sum, &count, base + v);
+    }
 }
 END_TEST
 
@@ -300,6 +314,7 @@ int main(void)
     tcase_add_test(tc, fixed_widths);
     tcase_add_test(tc, all_triples);
     tcase_add_test(tc, numbers_near_each_other);
+    tcase_add_test(tc, numbers_near_all_the_last_digits);
     tcase_add_test(tc, utc_times);
     tcase_add_test(tc, json_escapes);
     tcase_add_test(tc, parse_numbers);

@@ -1,12 +1,16 @@
-/* For the few functions on the path of every event that a compiler, left alone, would call. The uses
- * were chosen together by counting instructions: one more or less can cost elsewhere, so count again. */
+/* For the few functions on the path of every event that a compiler, left alone, would call, and for
+ * the exceptions on that path (EH_RARE) that it would inline, which takes registers from the path.
+ * The uses were chosen together by counting instructions: one more or less can cost elsewhere, so
+ * count again. */
 #ifndef ETLHEAP_BASE_INLINE_H
 #define ETLHEAP_BASE_INLINE_H
 
 #if defined(__GNUC__)
 #define EH_ALWAYS_INLINE static inline __attribute__((always_inline))
+#define EH_RARE          __attribute__((cold, noinline))
 #else
 #define EH_ALWAYS_INLINE static inline
+#define EH_RARE
 #endif
 
 #endif
