@@ -3,8 +3,10 @@
 #include "etlheap.h"
 #include "options.h"
 #include "output.h"
+#include "pieces.h"
 #include "platform.h"
 #include "report.h"
+#include "split.h"
 #include "text.h"
 
 #include <errno.h>
@@ -27,6 +29,7 @@ struct settings {
     const char *stats;  /* NULL: none */
     int zstd_level;     /* 0: not asked for */
     bool force, quiet, no_progress, strict, help, version;
+    struct split split;
 };
 
 struct conversion {
@@ -38,7 +41,10 @@ struct conversion {
     const char *const *inputs;
     size_t input_count;
     char *default_name; /* what settings.output points to when it was not given */
-    struct output data, stats;
+    struct pieces data;
+    struct output stats;
+    struct output *target; /* the file of `data` that `out` leads to */
+    bool piece_failed;     /* a piece could not be finished or begun: `error` says why */
     struct out *out;
     struct eh_reader *reader;
     void *state; /* the writer's */
@@ -193,6 +199,16 @@ static int choose_output_name(struct conversion *c)
     return s->output ? 0 : eh_fail(&c->error, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
 }
 
+/* Every file of the output is opened alike. */
+static int check_last_file(struct conversion *c)
+{
+    const struct output *data = pieces_last(&c->data);
+    if (!output_same(data, &c->stats))
+        return 0;
+    return eh_fail(&c->error, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                   "--stats and the output are both %s; name different files", data->name);
+}
+
 static int open_outputs(struct conversion *c)
 {
     struct settings *s = &c->settings;
@@ -207,18 +223,13 @@ static int open_outputs(struct conversion *c)
         .inputs = c->inputs,
         .input_count = c->input_count,
     };
-    if (output_open(&c->data, &request, &c->error) < 0)
+    if (pieces_open(&c->data, &request, split_is_wanted(&s->split), &c->error) < 0)
         return -1;
     if (!s->stats)
         return 0;
     request.path = s->stats;
     request.binary = false;
-    if (output_open(&c->stats, &request, &c->error) < 0)
-        return -1;
-    if (output_same(&c->data, &c->stats))
-        return eh_fail(&c->error, EH_ERR_USAGE, 0, EH_NO_OFFSET,
-                       "--stats and the output are both %s; name different files", c->data.name);
-    return 0;
+    return output_open(&c->stats, &request, &c->error) < 0 ? -1 : check_last_file(c);
 }
 
 static int show_progress(void *context, uint64_t done, uint64_t total)
@@ -240,19 +251,64 @@ static int open_reader(struct conversion *c)
     return eh_open(&c->reader, c->inputs, c->input_count, &options, &c->error);
 }
 
+/* Errors of the sink do not say where it leads. */
+static int name_output(struct conversion *c, const struct output *o)
+{
+    return eh_context(&c->error, "%s", o->name);
+}
+
+/* Leads the sink into another file, which is open, and closes the one before. */
+static int switch_target(struct conversion *c, struct output *to)
+{
+    struct output *from = c->target;
+    c->target = to;
+    out_switch(c->out, to->fd);
+    return out_error(c->out, &c->error) < 0 ? name_output(c, from)
+                                            : output_close(from, &c->error);
+}
+
+static int begin_piece(struct conversion *c)
+{
+    size_t finished = c->data.count - 1;
+    if (pieces_open_next(&c->data, &c->error) < 0)
+        return -1;
+    c->target = pieces_at(&c->data, finished); /* files may have moved */
+    return check_last_file(c) < 0 ? -1 : switch_target(c, pieces_last(&c->data));
+}
+
+/* For struct split. */
+static void next_piece(void *context)
+{
+    struct conversion *c = context;
+    c->piece_failed = c->piece_failed || begin_piece(c) < 0;
+}
+
 static int begin_writer(struct conversion *c)
 {
+    struct split *split = &c->settings.split;
     snprintf(c->tool, sizeof c->tool, "%s %s", c->writer->command, ETLHEAP_VERSION);
+    split->next = next_piece;
+    split->context = c;
+    split->pieces = 1;
     c->context = (struct writer_context){
         .info = eh_info(c->reader),
         .model = eh_model(c->reader),
         .census = eh_census(c->reader),
         .out = c->out,
+        .split = split_is_wanted(split) ? split : NULL,
         .warn = report_warning,
         .warn_context = &c->report,
         .tool = c->tool,
     };
     return c->writer->begin(c->state, &c->context, &c->error);
+}
+
+/* What has become of a call of the writer. */
+static int settle(struct conversion *c, int result)
+{
+    if (result < 0 || c->piece_failed)
+        return -1;
+    return out_error(c->out, &c->error) < 0 ? name_output(c, c->target) : 0;
 }
 
 static int copy_rows(struct conversion *c)
@@ -261,37 +317,40 @@ static int copy_rows(struct conversion *c)
     size_t count;
     int more;
     while ((more = eh_next(c->reader, &rows, &count, &c->error)) > 0) {
-        if (c->writer->rows(c->state, rows, count, &c->error) < 0 ||
-            out_error(c->out, &c->error) < 0)
+        if (settle(c, c->writer->rows(c->state, rows, count, &c->error)) < 0)
             return -1;
         c->report.progress.rows += count;
     }
     return more;
 }
 
-/* Errors of the sink do not say where it leads. */
-static int name_output(struct conversion *c, const struct output *o)
+/* Pieces but the last end before the counts are known, and get the rest now. */
+static int add_tails(struct conversion *c)
 {
-    return eh_context(&c->error, "%s", o->name);
+    const struct writer *w = c->writer;
+    for (size_t i = 0; w->tail && i + 1 < c->data.count; i++) {
+        struct output *piece = pieces_at(&c->data, i);
+        if (output_reopen(piece, &c->error) < 0 || switch_target(c, piece) < 0 ||
+            settle(c, w->tail(c->state, eh_stats(c->reader), &c->error)) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int close_data(struct conversion *c)
 {
     struct out *out = c->out;
     c->out = NULL;
-    return out_close(out, &c->error) < 0 ? name_output(c, &c->data) : 0;
+    return out_close(out, &c->error) < 0 ? name_output(c, c->target) : 0;
 }
 
 static int convert(struct conversion *c)
 {
     const struct writer *w = c->writer;
-    if (out_open(&c->out, c->data.fd, c->settings.zstd_level, &c->error) < 0)
-        return -1;
-    if (begin_writer(c) < 0)
-        return -1;
-    if (copy_rows(c) < 0)
-        return out_error(c->out, NULL) < 0 ? name_output(c, &c->data) : -1;
-    if (w->end(c->state, eh_stats(c->reader), &c->error) < 0)
+    c->target = pieces_last(&c->data);
+    if (out_open(&c->out, c->target->fd, c->settings.zstd_level, &c->error) < 0 ||
+        begin_writer(c) < 0 || copy_rows(c) < 0 ||
+        settle(c, w->end(c->state, eh_stats(c->reader), &c->error)) < 0 || add_tails(c) < 0)
         return -1;
     return close_data(c);
 }
@@ -307,14 +366,39 @@ static int write_stats(struct conversion *c)
     return out_close(out, &c->error) < 0 ? name_output(c, &c->stats) : 0;
 }
 
-/* Everything between the command line and the closing line. Both files are complete before the
+/* All files get their names, or none. */
+static int publish(void *context)
+{
+    struct conversion *c = context;
+    if (pieces_publish(&c->data, &c->error) < 0)
+        return -1;
+    if (output_publish(&c->stats, &c->error) == 0)
+        return 0;
+    pieces_withdraw(&c->data);
+    return -1;
+}
+
+/* Everything between the command line and the closing line. All files are complete before the
  * first gets its name. */
 static int run(struct conversion *c)
 {
     if (check_inputs(c) < 0 || open_outputs(c) < 0 || open_reader(c) < 0 || convert(c) < 0 ||
-        write_stats(c) < 0 || output_publish(&c->data, &c->error) < 0)
+        write_stats(c) < 0)
         return -1;
-    return output_publish(&c->stats, &c->error);
+    return platform_undisturbed(publish, c);
+}
+
+/* An earlier conversion made more pieces. They are not ours to remove. */
+static void tell_stray(struct conversion *c)
+{
+    char text[512];
+    char *stray = pieces_stray(&c->data);
+    if (stray) {
+        snprintf(text, sizeof text, "%s is of an earlier conversion and no part of this one",
+                 stray);
+        report_warning(&c->report, text);
+    }
+    free(stray);
 }
 
 static int conclude(struct conversion *c)
@@ -323,11 +407,12 @@ static int conclude(struct conversion *c)
     struct report *r = &c->report;
     progress_erase(&r->progress);
     report_unprinted(r);
+    tell_stray(c);
     bool tells = c->writer->census; /* all there is to say */
     if (!tells && stats->heap_events_total == 0)
         report_no_heap_events(r, c->inputs[0]);
     if (!tells && !c->settings.quiet)
-        report_summary(r, c->data.name, eh_model(c->reader), stats);
+        report_summary(r, pieces_title(&c->data), eh_model(c->reader), stats);
     return report_has_loss(r, stats, c->settings.strict) ? STATUS_DAMAGED : STATUS_DECODED;
 }
 
@@ -338,7 +423,7 @@ static void release(struct conversion *c)
     free(c->state);
     out_close(c->out, NULL);
     eh_close(c->reader);
-    output_discard(&c->data);
+    pieces_discard(&c->data);
     output_discard(&c->stats);
     free(c->default_name);
 }
@@ -353,6 +438,16 @@ static int ask_for_census(struct conversion *c)
                        "--stats needs all events, which --quick does not read; leave out one of "
                        "them");
     return 0;
+}
+
+/* Sums over the whole trace have no time. */
+static int check_split(struct conversion *c)
+{
+    if (!c->settings.split.period_ns || !c->needs.no_cuts_by_time)
+        return 0;
+    return eh_fail(&c->error, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                   "--split-time cuts the table of events only; for others there are --split-rows "
+                   "and --split-size");
 }
 
 static int status_of_failure(struct conversion *c)
@@ -379,6 +474,7 @@ int convert_main(const struct writer *writer, int argc, char **argv)
     const struct option_group groups[] = {
         {"Options", common_options, set_common, &c.settings},
         {"Format", writer->options, writer->set, c.state},
+        {"Pieces", writer->in_pieces ? split_options : NULL, split_set, &c.settings.split},
     };
     const size_t group_count = sizeof groups / sizeof *groups;
     int operands = options_parse(groups, group_count, argc, argv, &c.error);
@@ -390,7 +486,7 @@ int convert_main(const struct writer *writer, int argc, char **argv)
     }
     if (writer->check && writer->check(c.state, &c.needs, &c.error) < 0)
         return status_of_failure(&c);
-    if (ask_for_census(&c) < 0)
+    if (ask_for_census(&c) < 0 || check_split(&c) < 0)
         return status_of_failure(&c);
     c.inputs = (const char *const *)(argv + 1);
     c.input_count = (size_t)operands;

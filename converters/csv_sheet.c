@@ -1,5 +1,7 @@
 #include "csv_sheet.h"
 
+#include "split.h"
+
 #include <string.h>
 
 /* The mark, or the rest of a line that csv_end_line() makes longer. */
@@ -17,17 +19,34 @@ struct csv_cell csv_process_name(const struct csv_sheet *s, uint32_t process)
     return csv_text(process ? eh_model_process(s->context->model, process)->name : NULL);
 }
 
-void csv_write_header(struct csv_sheet *s, const char *const *names)
+void csv_write_header(struct csv_sheet *s)
 {
     char *at = out_reserve(s->out, s->columns.count * CSV_CELL_BYTES + 2 * LINE_BYTES);
     if (s->dialect.bom)
         at = put_string(at, "\xEF\xBB\xBF");
     char *row = at;
     for (size_t i = 0; !s->dialect.no_header && i < s->columns.count; i++) {
-        at = put_string(at, names[s->columns.columns[i]]);
+        at = put_string(at, s->names[s->columns.columns[i]]);
         *at++ = s->dialect.delimiter;
     }
     out_commit(s->out, s->dialect.no_header ? at : csv_end_line(s, row, at));
+}
+
+bool csv_cut_before_row(struct csv_sheet *s, uint64_t before, int64_t time_ns)
+{
+    struct split *split = s->context->split;
+    uint64_t after = out_position(s->out);
+    bool cut = split_is_due(split, time_ns, after);
+    if (cut) {
+        out_take_back(s->out, (size_t)(after - before));
+        if (--s->row_count > s->most_rows)
+            s->most_rows = s->row_count;
+        s->row_count = 0;
+        split_next(split);
+        csv_write_header(s);
+    }
+    split_take(split, time_ns);
+    return cut;
 }
 
 static size_t row_bytes(const struct csv_sheet *s, const struct csv_cell *cells)
@@ -58,7 +77,7 @@ static char *put_cell(const struct csv_sheet *s, char *at, const struct csv_cell
     return at;
 }
 
-void csv_write_row(struct csv_sheet *s, const struct csv_cell *cells)
+static void put_row(struct csv_sheet *s, const struct csv_cell *cells)
 {
     char *row = out_reserve(s->out, row_bytes(s, cells)), *at = row;
     for (size_t i = 0; i < s->columns.count; i++) {
@@ -67,4 +86,12 @@ void csv_write_row(struct csv_sheet *s, const struct csv_cell *cells)
     }
     out_commit(s->out, csv_end_line(s, row, at));
     s->row_count++;
+}
+
+void csv_write_row(struct csv_sheet *s, const struct csv_cell *cells)
+{
+    uint64_t before = out_position(s->out);
+    put_row(s, cells);
+    if (s->context->split && csv_cut_before_row(s, before, 0))
+        put_row(s, cells);
 }

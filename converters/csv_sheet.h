@@ -19,9 +19,11 @@ struct csv_sheet {
     struct csv_dialect dialect;
     struct csv_columns columns;
     bool columns_given; /* other than the table's default */
+    const char *const *names; /* of all columns of the table */
     const struct writer_context *context;
     struct out *out;
-    uint64_t row_count; /* data rows written */
+    uint64_t row_count; /* data rows written to the piece, or in all without pieces */
+    uint64_t most_rows; /* in a finished piece */
 };
 
 /* A cell of a table whose rows are few enough to be put together before they are written. Zeroed
@@ -62,7 +64,12 @@ struct csv_cell csv_process_id(const struct csv_sheet *s, uint32_t process);
 struct csv_cell csv_process_name(const struct csv_sheet *s, uint32_t process);
 
 /* Byte order mark and header row, as far as they are wanted. */
-void csv_write_header(struct csv_sheet *s, const char *const *names);
+void csv_write_header(struct csv_sheet *s);
+
+/* With context->split, after a row was written where the sink stood at `before`. True if it did not
+ * belong there any more: it is taken back, the next piece is begun, and the row must be written
+ * once more. */
+bool csv_cut_before_row(struct csv_sheet *s, uint64_t before, int64_t time_ns);
 
 /* One row, out of cells in the order of the table's names: the chosen ones in the chosen order. */
 void csv_write_row(struct csv_sheet *s, const struct csv_cell *cells);

@@ -403,12 +403,31 @@ static int write_default_rows(struct events *s, const struct eh_event *rows, siz
     return 0;
 }
 
+static int write_run(struct events *s, const struct eh_event *rows, size_t count)
+{
+    bool chosen = s->sheet.columns_given || s->sheet.dialect.decimal_addresses;
+    return chosen ? write_chosen_rows(s, rows, count) : write_default_rows(s, rows, count);
+}
+
+/* One at a time: any row may be the first of the next piece. */
+static int write_into_pieces(struct events *s, const struct eh_event *rows, size_t count)
+{
+    for (const struct eh_event *row = rows; row < rows + count; row++) {
+        if (!is_shown(row))
+            continue;
+        uint64_t before = out_position(s->sheet.out);
+        if (write_run(s, row, 1) < 0)
+            return -1;
+        if (csv_cut_before_row(&s->sheet, before, row->time_ns) && write_run(s, row, 1) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int write_rows(struct csv_sheet *sheet, const struct eh_event *rows, size_t count)
 {
     struct events *s = (struct events *)sheet;
-    if (sheet->columns_given || sheet->dialect.decimal_addresses)
-        return write_chosen_rows(s, rows, count);
-    return write_default_rows(s, rows, count);
+    return sheet->context->split ? write_into_pieces(s, rows, count) : write_run(s, rows, count);
 }
 
 static int begin(struct csv_sheet *sheet)

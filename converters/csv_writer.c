@@ -101,6 +101,7 @@ static int check(void *state, struct writer_needs *ret_needs, struct eh_error *e
     if (!s->table)
         s->table = tables[0];
     ret_needs->outstanding = s->table->needs_outstanding;
+    ret_needs->no_cuts_by_time = s->table != &csv_table_events;
     if (!s->wanted.dialect.delimiter)
         s->wanted.dialect.delimiter = ',';
     s->wanted.columns_given = s->column_list;
@@ -126,7 +127,8 @@ static int begin(void *state, const struct writer_context *context, struct eh_er
     *s->sheet = s->wanted;
     s->sheet->context = context;
     s->sheet->out = context->out;
-    csv_write_header(s->sheet, s->table->columns);
+    s->sheet->names = s->table->columns;
+    csv_write_header(s->sheet);
     if (s->table->begin && s->table->begin(s->sheet) < 0)
         return out_of_memory(s, e);
     return 0;
@@ -138,17 +140,22 @@ static int write_rows(void *state, const struct eh_event *rows, size_t count, st
     return s->table->rows(s->sheet, rows, count) < 0 ? out_of_memory(s, e) : 0;
 }
 
+static void warn_of_rows(const struct csv_sheet *sheet)
+{
+    if (sheet->row_count > SPREADSHEET_ROWS || sheet->most_rows > SPREADSHEET_ROWS)
+        sheet->context->warn(sheet->context->warn_context,
+                             "spreadsheets show only the first 1048575 rows and drop the rest "
+                             "without a word; cut the table with --split-rows 1048575, or load it "
+                             "into a database");
+}
+
 static int end(void *state, const struct eh_stats *stats, struct eh_error *e)
 {
     struct csv *s = state;
     (void)stats;
     if (s->table->end && s->table->end(s->sheet) < 0)
         return out_of_memory(s, e);
-    if (s->sheet->row_count > SPREADSHEET_ROWS)
-        s->sheet->context->warn(s->sheet->context->warn_context,
-                                "spreadsheets show only the first 1048575 rows and drop the rest "
-                                "without a word; load the table into a database, or record fewer "
-                                "events");
+    warn_of_rows(s->sheet);
     return 0;
 }
 
@@ -169,6 +176,7 @@ const struct writer csv_writer = {
                 "  etl2csv --table callsites heap.etl -o sites.csv    who allocates how much\n"
                 "  etl2csv - < heap.etl | sqlite3 heap.db '.import --csv /dev/stdin heap'\n",
     .suffix = ".csv",
+    .in_pieces = true,
     .state_size = sizeof(struct csv),
     .options = options,
     .set = set_option,

@@ -149,20 +149,39 @@ bool output_same(const struct output *a, const struct output *b)
     return a->path && b->path && !strcmp(a->path, b->path);
 }
 
+int output_close(struct output *o, struct eh_error *e)
+{
+    if (!o->open)
+        return 0;
+    o->open = false;
+    return platform_close(o->fd) < 0 ? cannot(o, "cannot write", e) : 0;
+}
+
+int output_reopen(struct output *o, struct eh_error *e)
+{
+    o->fd = platform_open_end(o->temporary);
+    if (o->fd < 0)
+        return cannot(o, "cannot write", e);
+    o->open = true;
+    return 0;
+}
+
 int output_publish(struct output *o, struct eh_error *e)
 {
-    if (o->open) {
-        o->open = false;
-        if (platform_close(o->fd) < 0)
-            return cannot(o, "cannot write", e);
-    }
+    if (output_close(o, e) < 0)
+        return -1;
     if (!o->temporary)
         return 0;
     if (platform_publish(o->temporary, o->path, o->replace) < 0)
         return cannot(o, "cannot give the finished file its name", e);
-    free(o->temporary);
     o->temporary = NULL;
     return 0;
+}
+
+void output_withdraw(struct output *o)
+{
+    if (o->path && !o->temporary)
+        platform_remove(o->path);
 }
 
 void output_discard(struct output *o)
@@ -171,7 +190,6 @@ void output_discard(struct output *o)
         platform_close(o->fd);
     if (o->temporary)
         platform_remove_temporary(o->temporary);
-    free(o->temporary);
     free(o->path);
     *o = (struct output){.name = o->name, .is_stdout = o->is_stdout};
 }

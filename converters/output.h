@@ -20,7 +20,7 @@ struct output_request {
 struct output {
     const char *name; /* for messages: request.path or "standard output" */
     char *path;       /* of the file to be, NULL when written in place */
-    char *temporary;  /* its name until then */
+    char *temporary;  /* its name until it is published */
     int fd;
     bool open;
     bool is_stdout;
@@ -41,8 +41,17 @@ int output_open(struct output *o, const struct output_request *r, struct eh_erro
 /* Whether both are one file. */
 bool output_same(const struct output *a, const struct output *b);
 
-/* All is written: gives the file its name. Returns 0, or -1 with `e` filled; either way discard. */
+/* Closes the descriptor. It can be opened again, to write on at the end of the file. Both return 0,
+ * or -1 with `e` filled. */
+int output_close(struct output *o, struct eh_error *e);
+int output_reopen(struct output *o, struct eh_error *e);
+
+/* All is written: closes the file and gives it its name. 0, or -1 with `e` filled; either way
+ * discard. */
 int output_publish(struct output *o, struct eh_error *e);
+
+/* Removes a file that was published, but belongs to others that were not. */
+void output_withdraw(struct output *o);
 
 /* Removes what was not published and frees the names. */
 void output_discard(struct output *o);

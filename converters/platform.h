@@ -46,16 +46,26 @@ char *platform_resolve(const char *path);
 /* Opens a stream for writing. The descriptor, or -1 with errno set. */
 int platform_open_stream(const char *path);
 
-/* Makes a new file in the folder of `path` and opens it for writing; `*ret_temporary` is its path
- * (malloc'd, the caller frees it). Until it is published or removed a signal that ends the program
+/* Opens a file, begun before, for writing at its end. The descriptor, or -1 with errno set. */
+int platform_open_end(const char *path);
+
+/* Makes a new file in the folder of `path` and opens it for writing; `*ret_temporary` is its path,
+ * which is valid until the file is published or removed. Until then a signal that ends the program
  * removes it. Returns the descriptor, or -1 with errno set. */
 int platform_create_temporary(const char *path, char **ret_temporary);
 
 /* Gives the temporary file its final name. Unless `replace`, fails with EEXIST when there is a
  * file of that name. 0, or -1 with errno set (the temporary file is still there). */
-int platform_publish(const char *temporary, const char *path, bool replace);
+int platform_publish(char *temporary, const char *path, bool replace);
 
-void platform_remove_temporary(const char *temporary);
+/* Runs `work` while signals that end the program wait: several files get their names as if at
+ * once. Returns what it returns. */
+int platform_undisturbed(int (*work)(void *context), void *context);
+
+/* Removes a published file again. */
+void platform_remove(const char *path);
+
+void platform_remove_temporary(char *temporary);
 
 /* 0, or -1 with errno set: the system may tell of a failed write only now. */
 int platform_close(int fd);

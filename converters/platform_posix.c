@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,22 +11,26 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TEMPORARIES    2   /* the output and the --stats file */
 #define NAME_BYTES_MAX 200 /* of the final name inside the temporary one; 255 is usual for a name */
 #define NAME_TRIES     100
 
 static const int fatal_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
 #define FATAL_SIGNALS (sizeof fatal_signals / sizeof *fatal_signals)
 
-/* What a signal handler must remove. The one global of the converters: a handler has no context.
- * Entries change only while the fatal signals are blocked. */
-static const char *volatile temporaries[TEMPORARIES];
+/* A file that a signal handler must remove. */
+struct temporary {
+    struct temporary *next, *previous;
+    char path[];
+};
+
+/* The one global of the converters: a handler has no context. The list changes only while the
+ * fatal signals are blocked. */
+static struct temporary *volatile temporaries;
 
 static void remove_and_die(int signal_number)
 {
-    for (int i = 0; i < TEMPORARIES; i++)
-        if (temporaries[i])
-            unlink(temporaries[i]);
+    for (const struct temporary *t = temporaries; t; t = t->next)
+        unlink(t->path);
     /* The signal is blocked until this handler returns; then it ends the program. */
     signal(signal_number, SIG_DFL);
     raise(signal_number);
@@ -163,31 +168,41 @@ int platform_open_stream(const char *path)
     return open(path, O_WRONLY | O_CLOEXEC);
 }
 
-static void register_temporary(const char *path)
+int platform_open_end(const char *path)
 {
-    for (int i = 0; i < TEMPORARIES; i++) {
-        if (!temporaries[i]) {
-            temporaries[i] = path;
-            return;
-        }
-    }
+    return open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 }
 
-static void forget_temporary(const char *path)
+/* These two: with the fatal signals blocked. */
+static void enlist(struct temporary *t)
 {
-    for (int i = 0; i < TEMPORARIES; i++)
-        if (temporaries[i] == path)
-            temporaries[i] = NULL;
+    t->previous = NULL;
+    t->next = temporaries;
+    if (t->next)
+        t->next->previous = t;
+    temporaries = t;
+}
+
+static void forget_temporary(char *path)
+{
+    struct temporary *t = (struct temporary *)(void *)(path - offsetof(struct temporary, path));
+    if (t->previous)
+        t->previous->next = t->next;
+    else
+        temporaries = t->next;
+    if (t->next)
+        t->next->previous = t->previous;
+    free(t);
 }
 
 /* open(2) with its usual mode, so that the umask decides who may read the result. */
-static int create_new(char *path)
+static int create_new(struct temporary *t)
 {
     sigset_t before = block_fatal_signals();
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int fd = open(t->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     int sys = errno;
     if (fd >= 0)
-        register_temporary(path);
+        enlist(t);
     unblock_fatal_signals(&before);
     errno = sys;
     return fd;
@@ -197,23 +212,23 @@ int platform_create_temporary(const char *path, char **ret_temporary)
 {
     size_t folder = folder_length(path);
     size_t room = folder + NAME_BYTES_MAX + 48;
-    char *temporary = malloc(room);
-    if (!temporary)
+    struct temporary *t = malloc(sizeof *t + room);
+    if (!t)
         return -1;
     int fd = -1;
     for (int i = 0; i < NAME_TRIES; i++) {
-        snprintf(temporary, room, "%.*s.%.*s.%ld-%d.tmp", (int)folder, path, NAME_BYTES_MAX,
+        snprintf(t->path, room, "%.*s.%.*s.%ld-%d.tmp", (int)folder, path, NAME_BYTES_MAX,
                  path + folder, (long)getpid(), i);
-        fd = create_new(temporary);
+        fd = create_new(t);
         if (fd >= 0 || errno != EEXIST)
             break;
     }
     if (fd >= 0) {
-        *ret_temporary = temporary;
+        *ret_temporary = t->path;
         return fd;
     }
     int sys = errno;
-    free(temporary);
+    free(t);
     errno = sys;
     return -1;
 }
@@ -234,7 +249,7 @@ static int publish_new(const char *temporary, const char *path)
     return rename(temporary, path);
 }
 
-int platform_publish(const char *temporary, const char *path, bool replace)
+int platform_publish(char *temporary, const char *path, bool replace)
 {
     sigset_t before = block_fatal_signals();
     int result = replace ? rename(temporary, path) : publish_new(temporary, path);
@@ -246,7 +261,20 @@ int platform_publish(const char *temporary, const char *path, bool replace)
     return result;
 }
 
-void platform_remove_temporary(const char *temporary)
+int platform_undisturbed(int (*work)(void *context), void *context)
+{
+    sigset_t before = block_fatal_signals();
+    int result = work(context);
+    unblock_fatal_signals(&before);
+    return result;
+}
+
+void platform_remove(const char *path)
+{
+    unlink(path);
+}
+
+void platform_remove_temporary(char *temporary)
 {
     sigset_t before = block_fatal_signals();
     unlink(temporary);

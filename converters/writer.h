@@ -28,12 +28,15 @@ struct option_spec {
     int id;               /* what `set` switches on */
 };
 
+struct split;
+
 /* Lives until `done` has returned. */
 struct writer_context {
     const struct eh_info *info;
     const struct eh_model *model;
     const struct eh_census *census; /* NULL unless the writer asked for one */
     struct out *out;
+    struct split *split; /* where to cut the output (split.h); NULL: nowhere */
     void (*warn)(void *context, const char *text); /* one line to the user, without a prefix */
     void *warn_context;
     const char *tool; /* "etl2csv 0.1.0" */
@@ -42,6 +45,7 @@ struct writer_context {
 /* What a writer asks of the driver. Zeroed is nothing. */
 struct writer_needs {
     bool outstanding; /* eh_options.outstanding */
+    bool no_cuts_by_time; /* what it writes is not single events */
 };
 
 struct writer {
@@ -50,6 +54,7 @@ struct writer {
     const char *examples; /* for --help: complete lines, each ending in a newline */
     const char *suffix;  /* ".csv" */
     bool binary;         /* never to a terminal */
+    bool in_pieces;      /* heeds context->split */
     size_t state_size;
     const struct option_spec *options; /* ends with a NULL name */
 
@@ -69,6 +74,9 @@ struct writer {
     int (*rows)(void *state, const struct eh_event *rows, size_t count, struct eh_error *e);
     int (*end)(void *state, const struct eh_stats *stats, struct eh_error *e);
     void (*done)(void *state);
+    /* What stands at the end of each piece and is known only after `end`, which writes it, too; into
+     * the pieces before the last it is written afterwards. NULL: nothing. */
+    int (*tail)(void *state, const struct eh_stats *stats, struct eh_error *e);
 };
 
 /* The whole of an executable's main: parses the command line, runs the conversion, returns the

@@ -249,6 +249,68 @@ START_TEST(interrupted_pipe)
 }
 END_TEST
 
+static void check_file(int fd, int level, size_t length)
+{
+    size_t stored;
+    uint8_t *bytes = file_bytes(fd, &stored);
+    uint8_t *content = malloc(length + 1);
+    ck_assert_ptr_nonnull(content);
+    if (level)
+        stored = ZSTD_decompress(content, length + 1, bytes, stored);
+    else
+        memcpy(content, bytes, stored < length ? stored : length);
+    ck_assert_uint_eq(stored, length);
+    for (size_t i = 0; i < length; i++)
+        ck_assert_int_eq((char)content[i], byte_at(i));
+    free(content);
+    free(bytes);
+    close(fd);
+}
+
+/* One sink into several files, plain and packed: each is whole, and counted from 0. */
+START_TEST(switched)
+{
+    static const size_t lengths[] = {3 * MIB + 5, 0, 17, MIB};
+    int fds[4], level = _i ? 3 : 0;
+    struct out *o = NULL;
+    for (int i = 0; i < 4; i++) {
+        fds[i] = new_file();
+        if (o)
+            out_switch(o, fds[i]);
+        else
+            o = open_sink(fds[i], level);
+        ck_assert_uint_eq(out_position(o), 0);
+        put(o, lengths[i], i & 1);
+        put(o, 100, false);
+        out_take_back(o, 100);
+        ck_assert_uint_eq(out_position(o), lengths[i]);
+    }
+    struct eh_error e = {0};
+    ck_assert_msg(out_close(o, &e) == 0, "%s", e.text);
+    for (int i = 0; i < 4; i++)
+        check_file(fds[i], level, lengths[i]);
+}
+END_TEST
+
+/* What could not be written to the file before is not forgotten. */
+START_TEST(switched_from_a_full_disk)
+{
+    int full = open("/dev/full", O_WRONLY), fd = new_file();
+    struct eh_error e = {0};
+    if (full < 0)
+        return;
+    struct out *o = open_sink(full, 0);
+    put(o, 10, false);
+    out_switch(o, fd);
+    ck_assert_int_eq(out_error(o, &e), -1);
+    ck_assert_int_eq(e.sys, ENOSPC);
+    put(o, 10, false);
+    ck_assert_int_eq(out_close(o, NULL), -1);
+    check_file(fd, 0, 0);
+    close(full);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sink");
@@ -262,6 +324,8 @@ int main(void)
     tcase_add_loop_test(tests, full_disk_at_close, 0, 2);
     tcase_add_test(tests, closed_pipe);
     tcase_add_loop_test(tests, interrupted_pipe, 0, 2);
+    tcase_add_loop_test(tests, switched, 0, 2);
+    tcase_add_test(tests, switched_from_a_full_disk);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

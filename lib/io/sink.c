@@ -97,13 +97,25 @@ int out_error(const struct out *o, struct eh_error *e)
     return -1;
 }
 
+static void finish_stream(struct out *o)
+{
+    flush(o);
+    if (o->file->packer)
+        hand_on(o->file, NULL, 0, true);
+}
+
+void out_switch(struct out *o, int fd)
+{
+    finish_stream(o);
+    o->file->fd = fd;
+    o->flushed = 0;
+}
+
 int out_close(struct out *o, struct eh_error *e)
 {
     if (!o)
         return 0;
-    flush(o);
-    if (o->file->packer)
-        hand_on(o->file, NULL, 0, true);
+    finish_stream(o);
     int result = out_error(o, e);
     zstd_packer_destroy(o->file->packer);
     free(o->file);

@@ -34,6 +34,12 @@ static inline void out_commit(struct out *o, char *end)
     o->at = end;
 }
 
+/* Takes back the last `n` bytes, all committed since the last out_reserve(). */
+static inline void out_take_back(struct out *o, size_t n)
+{
+    o->at -= n;
+}
+
 /* Copies `n` bytes of any length. */
 void out_write(struct out *o, const void *bytes, size_t n);
 
@@ -46,6 +52,10 @@ static inline uint64_t out_position(const struct out *o)
 /* Opens a sink on an open file descriptor, which it does not close. `zstd_level` 0 writes plain
  * bytes, 1 to 19 compresses. Returns 0, or -1 with `e` filled (memory). */
 int out_open(struct out **ret_out, int fd, int zstd_level, struct eh_error *e);
+
+/* Hands on what is left, ends the zstd frame, and goes on into another descriptor at position 0.
+ * An error before or after sticks as ever. */
+void out_switch(struct out *o, int fd);
 
 /* 0, or -1 with the first error: EH_ERR_IO with sys (ENOSPC, EPIPE, ...). Cheap. */
 int out_error(const struct out *o, struct eh_error *e);

@@ -47,6 +47,13 @@ def run(name, *args, stdin=None, cwd=None, status=0):
     return done
 
 
+def duration_ns(text):
+    """A length of time as the command line takes it."""
+    number = text.rstrip('nums')
+    return int(number) * {'': 10**9, 's': 10**9, 'ms': 10**6, 'us': 10**3, 'ns': 1}[
+        text[len(number):]]
+
+
 def case_names():
     """Names of the case files, without their folder and suffix."""
     return sorted(name[:-4] for name in os.listdir(CASES) if name.endswith('.txt'))

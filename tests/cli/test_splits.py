@@ -1,0 +1,347 @@
+"""Output in pieces: --split-rows, --split-size and --split-time.
+
+Each piece is read alone, by the checks of a whole output, and all in order are compared with the
+output that is not cut."""
+import os
+import re
+import resource
+import signal
+import subprocess
+import time
+import unittest
+
+import support
+
+CONVERTERS = {'etl2csv': '.csv'}
+LONG = os.environ.get('ETLHEAP_LONG') == '1'
+
+
+class SplitTestCase(support.CliTestCase):
+
+    def random(self, seed, *options, events=700):
+        path = self.path('random%d.etl' % seed)
+        support.run('etlgen', 'random', '--events', events, '--cpus', 2, '--seed', seed, '-o', path,
+                    *options)
+        return path
+
+    def whole(self, name, *args):
+        """The output that is not cut."""
+        path = self.path('whole' + CONVERTERS[name])
+        done = support.run(name, '-q', '-f', '-o', path, *args, status=None)
+        self.assertIn(done.returncode, (0, 3), done.stderr)
+        return self.read(path)
+
+    def pieces(self, name, *args, status=(0, 3)):
+        """The pieces' bytes, in order. Nothing else may have come to lie beside them."""
+        folder = self.path('pieces')
+        os.makedirs(folder, exist_ok=True)
+        for old in os.listdir(folder):
+            os.remove(os.path.join(folder, old))
+        suffix = CONVERTERS[name]
+        done = support.run(name, '-q', '-o', os.path.join(folder, 'out' + suffix), *args,
+                           status=None)
+        self.assertIn(done.returncode, status, done.stderr)
+        names = sorted(os.listdir(folder), key=lambda n: (len(n), n))
+        self.assertEqual(names, ['out.%04d%s' % (i + 1, suffix) for i in range(len(names))])
+        return [self.read(folder, piece) for piece in names]
+
+
+class Csv(SplitTestCase):
+
+    def rows(self, piece, header):
+        self.assertTrue(piece.startswith(header))
+        self.assertTrue(piece.endswith(b'\n'))
+        # A name between quotes may hold the end of a line.
+        return re.findall(rb'(?:[^"\n]|"[^"]*")*\n', piece[len(header):])
+
+    def check(self, inputs, options, *more):
+        """The pieces' rows, which together are the whole."""
+        whole = self.whole('etl2csv', *more, *inputs)
+        header = whole[:whole.index(b'\n') + 1]
+        pieces = self.pieces('etl2csv', *options, *more, *inputs)
+        rows = [self.rows(piece, header) for piece in pieces]
+        self.assertEqual(b''.join(b''.join(r) for r in rows), whole[len(header):])
+        return header, rows
+
+    def check_sizes(self, header, rows, size):
+        """As much in each piece as fits, and never less than a row."""
+        for piece, following in zip(rows, rows[1:] + [None]):
+            length = len(header) + sum(map(len, piece))
+            self.assertTrue(length <= size or len(piece) == 1)
+            if following:
+                self.assertGreater(length + len(following[0]), size)
+
+    def test_cases(self):
+        """The rows of every case, a few in each piece."""
+        for case in support.cases():
+            inputs = self.build_case(case)
+            if support.run('etl2csv', '-q', '-c', *inputs, status=None).returncode == 1:
+                continue
+            with self.subTest(case):
+                self.check(inputs, ['--split-rows', '2'])
+                self.check_sizes(*self.check(inputs, ['--split-size', '300']), 300)
+                self.check(inputs, ['--split-time', '1ms'])
+
+    def test_rows(self):
+        path = self.random(1)
+        for count in (1, 7, 350, 100000):
+            _, rows = self.check([path], ['--split-rows', count])
+            total = sum(map(len, rows))
+            full, rest = divmod(total, count)
+            self.assertEqual([len(r) for r in rows], [count] * full + [rest] * (rest > 0))
+
+    def test_sizes(self):
+        path = self.random(2)
+        for size in ('1', '250', '300', '4K', '20000', '1G'):
+            number = int(size) if size.isdigit() else int(size[:-1]) << {'K': 10, 'G': 30}[size[-1]]
+            self.check_sizes(*self.check([path], ['--split-size', size]), number)
+
+    def test_times(self):
+        """[kT, (k+1)T), and none without a row."""
+        path = self.random(3)
+        for period in ('50ms', '1ms', '333us', '1'):
+            ns = int(support.duration_ns(period))
+            _, rows = self.check([path], ['--split-time', period])
+            latest, expected, found = None, [], []
+            for piece in rows:
+                self.assertTrue(piece)
+                for row in piece:
+                    # A time that steps back stays with the row before.
+                    k = int(row.split(b',')[0]) // ns
+                    latest = k if latest is None else max(k, latest)
+                    if not expected or expected[-1] != latest:
+                        expected.append(latest)
+                found.append(latest)
+            self.assertEqual(found, expected)
+
+    def test_several_reasons(self):
+        path = self.random(4)
+        header, rows = self.check([path], ['--split-rows', '100', '--split-size', '5000',
+                                           '--split-time', '10ms'])
+        self.assertTrue(all(len(r) <= 100 for r in rows))
+        self.assertTrue(all(len(header) + sum(map(len, r)) <= 5000 for r in rows))
+        self.assertGreater(len(rows), 10)
+
+    def test_other_tables_and_columns(self):
+        path = self.random(5, '--stacks')
+        for table in ('heaps', 'sizes', 'callsites', 'processes', 'stacks'):
+            _, rows = self.check([path], ['--split-rows', '3'], '--table', table)
+            self.assertTrue(all(len(r) == 3 for r in rows[:-1]))
+            self.check_sizes(*self.check([path], ['--split-size', '400'], '--table', table), 400)
+        self.check([path], ['--split-size', '3K'], '--columns', 'stack,time_utc,process_name')
+        self.check([path], ['--split-size', '3K'], '--decimal-addresses')
+        done = support.run('etl2csv', '--split-time', '1', '--table', 'heaps', path, status=2)
+        self.assertIn('--split-time', done.stderr)
+
+    def test_each_has_mark_and_header(self):
+        inputs = self.build_case('basic')
+        marked = self.pieces('etl2csv', '--bom', '--crlf', '--split-rows', '1', *inputs)
+        self.assertTrue(all(p.startswith(b'\xef\xbb\xbftime_ns,') for p in marked))
+        self.assertTrue(all(p.count(b'\r\n') == 2 for p in marked))
+        bare = self.pieces('etl2csv', '--no-header', '--split-rows', '1', *inputs)
+        self.assertTrue(all(p.count(b'\n') == 1 for p in bare))
+
+    def test_no_rows(self):
+        path = self.build_text('none', 'session cpus=1\n')
+        for option in (['--split-rows', '1'], ['--split-size', '1'], ['--split-time', '1']):
+            header, rows = self.check([path], option)
+            self.assertEqual(rows, [[]])
+
+    def test_warning_names_the_option(self):
+        """A piece that is short enough for a spreadsheet is not warned of."""
+        path = self.path('many.etl')
+        support.run('etlgen', 'bench', '--events', 1048600, '-o', path)
+        for options, warned in (([], True), (['--split-rows', '1048575'], False),
+                                (['--split-rows', '1048576'], True)):
+            done = support.run('etl2csv', '-f', '-q', '--columns', 'cpu', '-o', self.path('m.csv'),
+                               path, *options)
+            self.assertEqual('--split-rows 1048575' in done.stderr, warned)
+
+
+class Names(SplitTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.trace = self.random(6, events=200)
+
+    def made(self, *args, name='etl2csv', status=0):
+        """What is new in the folder."""
+        before = set(os.listdir(self.folder))
+        done = support.run(name, '-q', *args, cwd=self.folder, status=status)
+        new = sorted(set(os.listdir(self.folder)) - before)
+        for path in new:
+            os.remove(self.path(path))
+        return new if status == 0 else (new, done.stderr)
+
+    def test_where_the_number_stands(self):
+        many = ['--split-rows', '100000', self.trace]
+        os.mkdir(self.path('a.b'))
+        for output, piece in (('x.csv', 'x.0001.csv'), ('x.csv.zst', 'x.0001.csv.zst'),
+                              ('x', 'x.0001'), ('x.zst', 'x.0001.zst'), ('x.y.z', 'x.y.0001.z'),
+                              ('.x', '.x.0001')):
+            self.assertEqual(self.made('-o', output, *many), [piece])
+        support.run('etl2csv', '-q', '-o', 'a.b/x', *many, cwd=self.folder)
+        self.assertEqual(os.listdir(self.path('a.b')), ['x.0001'])
+        self.assertEqual(self.made(*many), ['random6.0001.csv'])
+        self.assertEqual(self.made('--zstd', *many), ['random6.0001.csv.zst'])
+
+    def test_packed(self):
+        plain = self.pieces('etl2csv', '--split-size', '5000', self.trace)
+        self.made('-h')
+        support.run('etl2csv', '-q', '--split-size', '5000', '--zstd=5', '-o', 'p.csv', self.trace,
+                    cwd=self.folder)
+        packed = sorted(name for name in os.listdir(self.folder) if name.startswith('p.0'))
+        self.assertEqual([subprocess.run(['zstd', '-dqc', self.path(name)], check=True,
+                                         stdout=subprocess.PIPE).stdout for name in packed], plain)
+
+    def test_streams_are_refused(self):
+        os.mkfifo(self.path('fifo'))
+        for output in (['-c'], ['-o', '-'], ['-o', '/dev/stdout'], ['-o', '/dev/null'],
+                       ['-o', 'fifo']):
+            for option in ('--split-rows', '--split-size', '--split-time'):
+                new, says = self.made(*output, option, '1', self.trace, status=2)
+                self.assertEqual(new, [])
+                self.assertIn('cannot be cut into pieces', says)
+        done = support.run('etl2csv', '--split-rows', '1', '-', stdin=b'', status=2)
+        self.assertIn('standard output', done.stderr)
+
+    def test_wrong_values(self):
+        for option, values in (('--split-rows', ('0', 'x', '-1', '')),
+                               ('--split-size', ('0', '1T', 'K')),
+                               ('--split-time', ('0', '1h', '-1s', '9000000000s'))):
+            for value in values:
+                new, says = self.made('%s=%s' % (option, value), self.trace, status=2)
+                self.assertEqual(new, [])
+                self.assertIn(option, says)
+
+    def test_existing_pieces(self):
+        """One of them is enough, whichever; -f replaces them."""
+        for name in ('x.0001.csv', 'x.0002.csv'):
+            self.write(name, 'precious')
+            new, says = self.made('-o', 'x.csv', '--split-rows', '100', self.trace, status=1)
+            self.assertEqual(new, [])
+            self.assertIn(name + ': already exists', says)
+            self.assertEqual(self.read(name), b'precious')
+            os.remove(self.path(name))
+        self.write('x.0002.csv', 'old')
+        support.run('etl2csv', '-q', '-f', '-o', 'x.csv', '--split-rows', '100', self.trace,
+                    cwd=self.folder)
+        self.assertTrue(self.read('x.0002.csv').startswith(b'time_ns'))
+        # The unnumbered name is another file.
+        self.write('y.csv', 'other')
+        self.assertEqual(self.made('-o', 'y.csv', '--split-rows', '100000', self.trace),
+                         ['y.0001.csv'])
+
+    def test_pieces_of_an_earlier_conversion_are_named(self):
+        self.write('x.0002.csv', 'older')
+        done = support.run('etl2csv', '-q', '-o', 'x.csv', '--split-rows', '100000', self.trace,
+                           cwd=self.folder)
+        self.assertIn('x.0002.csv is of an earlier conversion', done.stderr)
+        self.assertEqual(self.read('x.0002.csv'), b'older')
+
+    def test_input_and_stats_are_kept(self):
+        os.rename(self.trace, self.path('x.0002.csv'))
+        new, says = self.made('-f', '-o', 'x.csv', '--split-rows', '100', 'x.0002.csv', status=1)
+        self.assertIn('is also an input', says)
+        self.assertEqual(new, [])
+        new, says = self.made('-f', '-o', 'y.csv', '--split-rows', '100', '--stats', 'y.0002.csv',
+                              'x.0002.csv', status=2)
+        self.assertIn('--stats and the output are both y.0002.csv', says)
+        self.assertEqual(new, [])
+
+    def test_closing_line_names_first_and_last(self):
+        done = support.run('etl2csv', '-o', self.path('x.csv'), '--split-rows', '100', self.trace)
+        self.assertRegex(done.stderr, r'x\.0001\.csv to \S*x\.000[0-9]\.csv: ')
+        done = support.run('etl2csv', '-o', self.path('z.csv'), '--split-rows', '99999', self.trace)
+        self.assertRegex(done.stderr, r'z\.0001\.csv: ')
+
+    @unittest.skipUnless(LONG, 'makes 99999 files; set ETLHEAP_LONG=1')
+    def test_too_many(self):
+        path = self.path('many.etl')
+        support.run('etlgen', 'bench', '--events', 100100, '-o', path)
+        new, says = self.made('--split-time', '1ns', '--columns', 'cpu', 'many.etl', status=1)
+        self.assertEqual(new, [])
+        self.assertIn('more than 99999 pieces', says)
+
+
+class Faults(SplitTestCase):
+    """All pieces or none."""
+
+    def setUp(self):
+        super().setUp()
+        self.trace = self.random(7, '--stacks', events=3500)
+        os.mkdir(self.path('out'))
+
+    def left(self):
+        return sorted(os.listdir(self.path('out')))
+
+    def start(self, name, *args, **more):
+        return subprocess.Popen(support.program(name) + ['-q', '-o', self.path('out', 'x'), *args],
+                                stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **more)
+
+    def end(self, process):
+        says = process.stderr.read().decode()
+        process.stderr.close()
+        return process.wait(support.TIMEOUT), says
+
+    def test_full_disk(self):
+        """No file may grow beyond a limit: the first piece that does ends it all."""
+        for name in CONVERTERS:
+            for options in ([], ['--zstd']):
+                sizes = [os.path.getsize(self.path('out', piece)) for piece in self.fill(
+                    name, options)]
+                for limit in (0, 1, max(sizes) // 2, max(sizes) - 1):
+                    process = self.start(
+                        name, '--split-rows', '1000', *options, self.trace,
+                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE,
+                                                              (limit, limit)))
+                    status, says = self.end(process)
+                    self.assertEqual(status, 1, says)
+                    self.assertRegex(says, r'x\.000[1-4]\S*: cannot write')
+                    self.assertEqual(self.left(), [])
+
+    def fill(self, name, options):
+        """Converts for once without a fault; yields the pieces, then removes them."""
+        status, says = self.end(self.start(name, '--split-rows', '1000', *options, self.trace))
+        self.assertIn(status, (0, 3), says)
+        names = self.left()
+        self.assertEqual(len(names), 4)
+        yield from names
+        for piece in names:
+            os.remove(self.path('out', piece))
+
+    def test_signals(self):
+        """In the middle, with many pieces begun and finished."""
+        path = self.path('big.etl')
+        support.run('etlgen', 'bench', '--events', 300000, '-o', path)
+        for name in CONVERTERS:
+            for which in (signal.SIGINT, signal.SIGTERM):
+                process = self.start(name, '--split-rows', '20', path)
+                end = time.monotonic() + support.TIMEOUT
+                while len(self.left()) < 30 and time.monotonic() < end:
+                    time.sleep(0.005)
+                names = self.left()
+                process.send_signal(which)
+                status, says = self.end(process)
+                self.assertEqual(status, -which, says)
+                self.assertTrue(all(re.fullmatch(r'\.x\.\d{4,}\.\d+-0\.tmp', n) for n in names))
+                self.assertEqual(self.left(), [])
+
+    def test_unreadable_second_input(self):
+        bad = self.write('bad.etl', b'no trace at all\n' * 100)
+        for name in CONVERTERS:
+            status, says = self.end(self.start(name, '--split-rows', '10', self.trace, bad))
+            self.assertEqual(status, 1, says)
+            self.assertEqual(self.left(), [])
+
+    def test_names_that_cannot_be_given(self):
+        """The last one is a folder's: nothing is made of the others."""
+        os.mkdir(self.path('out', 'x.0004'))
+        for name in CONVERTERS:
+            status, says = self.end(self.start(name, '--split-rows', '1000', '-f', self.trace))
+            self.assertEqual(status, 1, says)
+            self.assertEqual(self.left(), ['x.0004'])
+
+
+if __name__ == '__main__':
+    support.main()
