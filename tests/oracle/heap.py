@@ -4,6 +4,7 @@ Heap() walks a trace's records in merged order and leaves rows (one per heap eve
 blocks and counts behind. Slow and plain on purpose: one dictionary per question.
 """
 import struct
+import uuid
 
 import etl
 import stacks
@@ -13,7 +14,8 @@ REPLACED_WINDOW_NS = 1_000_000
 
 GUID_HEAP = bytes.fromhex('ab622922' '8061' '884b' 'a825346b75f2a24a')
 GUID_PROCESS = bytes.fromhex('d0a86f3d' '05fe' 'd011' '9dda00c04fd7ba7c')
-GUID_IMAGE = bytes.fromhex('1d5db12c' 'c15f' 'd111' 'abe100a0c911f518')
+GUID_IMAGE = uuid.UUID('2cb15d1d-5fc1-11d2-abe1-00a0c911f518').bytes_le
+GUID_STACK = uuid.UUID('def2fe46-7bd6-4b80-bd94-f57fe20d0ce3').bytes_le
 GUID_THREAD = bytes.fromhex('d1a86f3d' '05fe' 'd011' '9dda00c04fd7ba7c')
 
 # type: (name, layouts by version). A layout lists the fields: P pointer size, 4 a u32.
@@ -272,6 +274,8 @@ def class_of(record):
         return 'thread', record.opcode
     if guid == GUID_IMAGE:
         return 'image', record.opcode
+    if guid == GUID_STACK:
+        return 'stack', record.opcode
     return None, 0
 
 
