@@ -48,7 +48,6 @@ struct conversion {
     struct out *out;
     struct eh_reader *reader;
     void *state; /* the writer's */
-    enum eh_census_extent census;
     char tool[64];
     struct writer_context context; /* lives as long as the writer */
 };
@@ -186,13 +185,19 @@ static int check_inputs(struct conversion *c)
     return 0;
 }
 
+/* Whether the output is about the trace, and all that is to be said of it. */
+static bool tells_only(const struct conversion *c)
+{
+    return c->needs.census != EH_CENSUS_NONE;
+}
+
 static int choose_output_name(struct conversion *c)
 {
     struct settings *s = &c->settings;
     if (s->output)
         return 0;
     s->output = "-";
-    if (c->writer->census || !strcmp(c->inputs[0], "-"))
+    if (tells_only(c) || !strcmp(c->inputs[0], "-"))
         return 0;
     c->default_name = output_default_name(c->inputs[0], c->writer->suffix, s->zstd_level != 0);
     s->output = c->default_name;
@@ -246,7 +251,7 @@ static int open_reader(struct conversion *c)
         .notice = report_notice,
         .progress = show_progress,
         .context = &c->report,
-        .census = c->census,
+        .census = c->needs.census,
     };
     return eh_open(&c->reader, c->inputs, c->input_count, &options, &c->error);
 }
@@ -408,10 +413,9 @@ static int conclude(struct conversion *c)
     progress_erase(&r->progress);
     report_unprinted(r);
     tell_stray(c);
-    bool tells = c->writer->census; /* all there is to say */
-    if (!tells && stats->heap_events_total == 0)
+    if (!tells_only(c) && stats->heap_events_total == 0)
         report_no_heap_events(r, c->inputs[0]);
-    if (!tells && !c->settings.quiet)
+    if (!tells_only(c) && !c->settings.quiet)
         report_summary(r, pieces_title(&c->data), eh_model(c->reader), stats);
     return report_has_loss(r, stats, c->settings.strict) ? STATUS_DAMAGED : STATUS_DECODED;
 }
@@ -429,11 +433,9 @@ static void release(struct conversion *c)
 }
 
 /* A sample has no counts of events to write. */
-static int ask_for_census(struct conversion *c)
+static int check_stats(struct conversion *c)
 {
-    if (c->writer->census)
-        c->census = c->writer->census(c->state);
-    if (c->census == EH_CENSUS_SAMPLE && c->settings.stats)
+    if (c->needs.census == EH_CENSUS_SAMPLE && c->settings.stats)
         return eh_fail(&c->error, EH_ERR_USAGE, 0, EH_NO_OFFSET,
                        "--stats needs all events, which --quick does not read; leave out one of "
                        "them");
@@ -486,7 +488,7 @@ int convert_main(const struct writer *writer, int argc, char **argv)
     }
     if (writer->check && writer->check(c.state, &c.needs, &c.error) < 0)
         return status_of_failure(&c);
-    if (ask_for_census(&c) < 0 || check_split(&c) < 0)
+    if (check_stats(&c) < 0 || check_split(&c) < 0)
         return status_of_failure(&c);
     c.inputs = (const char *const *)(argv + 1);
     c.input_count = (size_t)operands;

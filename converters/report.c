@@ -1,6 +1,6 @@
 #include "report.h"
 
-#include "text.h"
+#include "json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -132,78 +132,10 @@ bool report_has_loss(const struct report *r, const struct eh_stats *stats, bool 
     return strict && (r->notices[EH_WARNING] || stats->events_lost || stats->buffers_lost);
 }
 
-/* A list of figures with dotted names becomes an object with one object inside. */
-struct json {
-    struct out *out;
-    bool begun;
-    enum { NEST_BEFORE, NEST_INSIDE, NEST_AFTER } nest;
-    bool nest_begun;
-};
-
-static const char nest_name[] = "heap_events.";
-#define NEST_NAME_BYTES (sizeof nest_name - 1)
-
-static void write_string(struct out *out, const char *s)
-{
-    out_write(out, s, strlen(s));
-}
-
-static void begin_member(struct json *j, const char *indent, bool *begun)
-{
-    write_string(j->out, *begun ? ",\n" : "\n");
-    write_string(j->out, indent);
-    *begun = true;
-}
-
-static void open_nest(struct json *j)
-{
-    begin_member(j, "  ", &j->begun);
-    write_string(j->out, "\"heap_events\": {");
-    j->nest = NEST_INSIDE;
-}
-
-static void close_nest(struct json *j)
-{
-    write_string(j->out, j->nest_begun ? "\n  }" : "}");
-    j->nest = NEST_AFTER;
-}
-
-static void write_figure(struct json *j, const char *name, const struct eh_figure *f)
-{
-    char *at = out_reserve(j->out, 6 * strlen(name) + TEXT_I64_BYTES + 4);
-    *at++ = '"';
-    at = put_json_escaped(at, name, strlen(name));
-    at = put_string(at, "\": ");
-    if (!f->known)
-        at = put_string(at, "null");
-    else
-        at = f->is_signed ? put_i64(at, (int64_t)f->value) : put_u64(at, f->value);
-    out_commit(j->out, at);
-}
-
-static void write_member(void *context, const struct eh_figure *f)
-{
-    struct json *j = context;
-    if (!strncmp(f->name, nest_name, NEST_NAME_BYTES)) {
-        if (j->nest == NEST_BEFORE)
-            open_nest(j);
-        begin_member(j, "    ", &j->nest_begun);
-        write_figure(j, f->name + NEST_NAME_BYTES, f);
-        return;
-    }
-    /* The object stands even where no heap event was seen: after the first figure. */
-    if (j->nest == NEST_BEFORE && j->begun)
-        open_nest(j);
-    if (j->nest == NEST_INSIDE)
-        close_nest(j);
-    begin_member(j, "  ", &j->begun);
-    write_figure(j, f->name, f);
-}
-
 void report_stats_json(struct out *out, const struct eh_stats *stats)
 {
     struct json j = {.out = out};
-    write_string(out, "{");
-    eh_stats_each(stats, write_member, &j);
-    write_string(out, "\n}\n");
+    json_open(&j, NULL, '{');
+    json_stats(&j, stats);
+    json_close(&j, '}');
 }

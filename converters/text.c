@@ -1,5 +1,9 @@
 #include "text.h"
 
+#include "base/utf.h"
+
+#include <stdbool.h>
+
 /* `p` and a digit, then the number of leading zeros as `z`. */
 #define TEN(p, z)  p "0" z p "1" z p "2" z p "3" z p "4" z p "5" z p "6" z p "7" z p "8" z p "9" z
 #define HUNDRED(p) TEN(p "0", "\0") TEN(p "1", "\0") TEN(p "2", "\0") TEN(p "3", "\0") \
@@ -228,6 +232,53 @@ char *put_json_escaped(char *at, const char *s, size_t length)
             at = put_escape(at, c);
         else
             *at++ = (char)c;
+    }
+    return at;
+}
+
+/* Code points beyond ASCII that change what a terminal shows elsewhere: C1 controls, marks and
+ * overrides of direction, line separators. `at` is a valid character of `n` bytes. */
+static unsigned steering_character(const unsigned char *at, size_t n)
+{
+    if (n == 2 && at[0] == 0xC2 && at[1] < 0xA0)
+        return at[1];
+    if (n != 3)
+        return 0;
+    unsigned c = (at[0] & 0xFu) << 12 | (at[1] & 0x3Fu) << 6 | (at[2] & 0x3Fu);
+    bool steers = c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
+                  (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+    return steers ? c : 0;
+}
+
+static char *put_byte_escape(char *at, unsigned char c)
+{
+    return put_hex_pair(put_string(at, "\\x"), c);
+}
+
+/* Bytes of the character that begins with `first`, if it is a valid one. */
+static size_t character_bytes(unsigned char first)
+{
+    return first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+}
+
+char *put_terminal_safe(char *at, const char *s, size_t length)
+{
+    for (size_t i = 0, good = 0; i < length;) {
+        const unsigned char *c = (const unsigned char *)s + i;
+        if (i >= good)
+            good = i + utf8_valid_length(s + i, length - i);
+        size_t n = character_bytes(*c);
+        unsigned steering = i < good ? steering_character(c, n) : 0;
+        if (i >= good || *c < 0x20 || *c == 0x7F) {
+            at = put_byte_escape(at, *c);
+            n = 1;
+        } else if (steering) {
+            at = put_hex_pair(put_string(at, "\\u"), steering >> 8);
+            at = put_hex_pair(at, steering & 0xFF);
+        } else {
+            at = put_bytes(at, c, n);
+        }
+        i += n;
     }
     return at;
 }

@@ -201,6 +201,10 @@ char *put_utc(char *at, int64_t unix_ns);
  * At most 6 bytes per input byte. */
 char *put_json_escaped(char *at, const char *s, size_t length);
 
+/* Text of a stranger for a terminal: control characters, those that turn the direction of writing,
+ * and bytes that are no UTF-8 are written out, as \x1b or \u202e. At most 4 bytes per input byte. */
+char *put_terminal_safe(char *at, const char *s, size_t length);
+
 /* Parses an unsigned decimal or 0x hexadecimal number that fills the whole text. 0 or -1. */
 int parse_u64(uint64_t *ret_value, const char *text, size_t length);
 /* "15us", "2.5ms", "3" (seconds); units ns us ms s; no sign; rounded down to whole ns. 0 or -1. */

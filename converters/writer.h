@@ -34,7 +34,7 @@ struct split;
 struct writer_context {
     const struct eh_info *info;
     const struct eh_model *model;
-    const struct eh_census *census; /* NULL unless the writer asked for one */
+    const struct eh_census *census; /* NULL unless the writer needs one */
     struct out *out;
     struct split *split; /* where to cut the output (split.h); NULL: nowhere */
     void (*warn)(void *context, const char *text); /* one line to the user, without a prefix */
@@ -46,6 +46,9 @@ struct writer_context {
 struct writer_needs {
     bool outstanding; /* eh_options.outstanding */
     bool no_cuts_by_time; /* what it writes is not single events */
+    /* context->census; of a writer that tells about the trace instead of converting it: its output
+     * goes to standard output unless -o names a file, and the driver says nothing of the trace. */
+    enum eh_census_extent census;
 };
 
 struct writer {
@@ -64,10 +67,6 @@ struct writer {
     /* After the last option, before any file is opened: whether they go together, and what they
      * need. Like `set`; may be NULL. */
     int (*check)(void *state, struct writer_needs *ret_needs, struct eh_error *e);
-    /* For a writer that tells about a trace instead of converting it: the census it needs, after
-     * `check`. Such output goes to standard output unless -o names a file, and the driver says
-     * nothing of the trace itself. NULL for others. */
-    enum eh_census_extent (*census)(const void *state);
 
     /* All return 0 or -1 with `e` filled; errors of the sink are the driver's to look at. */
     int (*begin)(void *state, const struct writer_context *context, struct eh_error *e);

@@ -93,18 +93,22 @@ static size_t character(const uint8_t *at, size_t left)
     return c >= least[n] && c <= 0x10FFFF && !is_high(c) && !is_low(c) ? n : 0;
 }
 
-static bool is_utf8(const uint8_t *text, size_t length)
+static size_t valid_length(const uint8_t *text, size_t length)
 {
-    size_t n;
-    for (size_t i = 0; i < length; i += n)
-        if (!(n = character(text + i, length - i)))
-            return false;
-    return true;
+    size_t i = 0;
+    for (size_t n; i < length && (n = character(text + i, length - i)); i += n)
+        ;
+    return i;
+}
+
+size_t utf8_valid_length(const char *text, size_t length)
+{
+    return valid_length((const uint8_t *)text, length);
 }
 
 size_t utf8_from_ansi(const uint8_t *text, size_t length, char *into, size_t room)
 {
-    bool utf8 = is_utf8(text, length);
+    bool utf8 = valid_length(text, length) == length;
     size_t used = 0, n;
     for (size_t i = 0; i < length; i += utf8 ? n : 1) {
         char bytes[4];

@@ -13,6 +13,9 @@ size_t utf16_length(const uint8_t *text, size_t units);
  * terminating NUL. A unit needs at most 3 bytes. */
 size_t utf8_from_utf16(const uint8_t *text, size_t units, char *into, size_t room);
 
+/* How many bytes from the beginning on are valid UTF-8. */
+size_t utf8_valid_length(const char *text, size_t length);
+
 /* Bytes before the first NUL, at most `length`. */
 size_t ansi_length(const uint8_t *text, size_t length);
 

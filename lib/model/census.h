@@ -124,6 +124,12 @@ struct eh_census {
     uint64_t buffers_read, bytes_read; /* whose records were counted */
 };
 
+/* Whether the kind of header is that of manifest providers: EVENT_HEADER. */
+static inline bool eh_header_is_event(unsigned header)
+{
+    return header == 18 || header == 19;
+}
+
 /* "SYSTEM64"; NULL for kinds of headers nobody documents. Static memory. */
 const char *eh_header_name(unsigned header);
 

@@ -82,6 +82,11 @@ class AllocFail(support.CliTestCase):
     def test_chrome(self):
         self.sweep('etl2chrome', '--events')
 
+    def test_info(self):
+        for option in ('--json', '--shape'):
+            with self.subTest(option=option):
+                self.sweep('etlinfo', option)
+
     def test_perfetto(self):
         self.sweep('etl2perfetto', '--events')
 

@@ -11,7 +11,8 @@ import unittest
 import support
 
 README = os.path.join(support.ROOT, 'README.md')
-PROGRAMS = ('etl2csv', 'etl2chrome', 'etl2perfetto', 'etlgen')
+CONVERTERS = ('etl2csv', 'etl2chrome', 'etl2perfetto', 'etlinfo')
+PROGRAMS = CONVERTERS + ('etlgen',)
 ETLGEN_COMMANDS = ('case', 'demo', 'bench', 'random', 'graft')
 
 
@@ -117,7 +118,7 @@ class ManualPages(unittest.TestCase):
         return os.path.join(support.ROOT, 'man', name + '.1')
 
     def test_options_are_those_of_help(self):
-        for name in PROGRAMS[:3]:
+        for name in CONVERTERS:
             options = help_options(support.run(name, '--help').stdout.decode())
             self.assertGreater(len(options), 10)
             self.assertEqual(page_options(read(self.page(name))), options, name)

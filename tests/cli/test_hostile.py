@@ -36,6 +36,9 @@ def record_and_zeros_by_xpress(length):
     return struct.pack('<I', 0) + record + struct.pack('<I', 0xFFFFFFFF) + match
 
 
+PROGRAMS = ('etl2csv', 'etl2chrome', 'etl2perfetto', 'etlinfo')
+
+
 class Hostile(support.CliTestCase):
 
     def read_in_proportion(self, text, name='etl2csv', status=0, memory=MEMORY):
@@ -70,7 +73,14 @@ class Hostile(support.CliTestCase):
     def test_handles_that_collide(self):
         # (process instance, handle) is the key; the process is the same for all.
         lines = [SESSION] + ['lock t=+1 heap=0x%x' % unhash(i << 32 | 1) for i in range(60000)]
-        self.read_in_proportion('\n'.join(lines) + '\n')
+        for name in ('etl2csv', 'etlinfo'):
+            self.read_in_proportion('\n'.join(lines) + '\n', name)
+
+    def test_a_kind_in_every_record(self):
+        lines = [SESSION]
+        lines += ['event t=+1 pid=4 tid=8 guid=00000000-0000-0000-0000-%012x id=%d hex=00'
+                  % (i, i) for i in range(30000)]
+        self.read_in_proportion('\n'.join(lines) + '\n', 'etlinfo')
 
     def test_buffers_that_expand_without_end(self):
         packed = record_and_zeros_by_xpress((64 << 20) - 72).hex()
@@ -134,7 +144,7 @@ class Hostile(support.CliTestCase):
         lines += ['alloc t=5ms pid=4 tid=8 heap=0x10000 addr=0x%x size=1' % i for i in range(1, 20000)]
         lines += ['stack for=36000050000 pid=4 tid=8 frames=0x7ff000001000,0x%x' % i
                   for i in range(1, 20000)]
-        for name in ('etl2csv', 'etl2chrome', 'etl2perfetto'):
+        for name in PROGRAMS:
             self.read_in_proportion('\n'.join(lines) + '\n', name)
 
     def test_volumes_and_images(self):
@@ -166,12 +176,12 @@ class Hostile(support.CliTestCase):
             lines.append('alloc t=+1 pid=8 heap=0x%x addr=1 size=1' % (i << 16))
         for i in range(8000):
             lines.append('process end t=+1 pid=8')
-        for name in ('etl2csv', 'etl2chrome', 'etl2perfetto'):
+        for name in PROGRAMS:
             self.read_in_proportion('\n'.join(lines) + '\n', name)
 
     def test_a_process_in_every_record(self):
         lines = [SESSION] + ['alloc t=+1 pid=%d tid=%d addr=1 size=1' % (i, i) for i in range(40000)]
-        for name in ('etl2csv', 'etl2chrome', 'etl2perfetto'):
+        for name in PROGRAMS:
             self.read_in_proportion('\n'.join(lines) + '\n', name)
 
     def test_a_stack_in_every_record(self):
@@ -179,7 +189,7 @@ class Hostile(support.CliTestCase):
         for i in range(1500):
             frames = ','.join('0x%x' % (0x7ff000000000 + i * 1000 + k) for k in range(180))
             lines += ['alloc t=+1 pid=4 tid=8 addr=%d size=1' % i, 'stack frames=' + frames]
-        for name in ('etl2csv', 'etl2chrome', 'etl2perfetto'):
+        for name in PROGRAMS:
             self.read_in_proportion('\n'.join(lines) + '\n', name)
 
     def test_one_heap_destroyed_again_and_again(self):

@@ -119,8 +119,9 @@ class Mutations(support.CliTestCase):
         for old in (out, stats):
             if os.path.exists(old):
                 os.remove(old)
-        other = ('etl2chrome', 'etl2perfetto')[len(data) % 2]
-        status = self.measured(other, '-q', '-o', out, trace)
+        other = ('etl2chrome', 'etl2perfetto', 'etlinfo')[len(data) % 3]
+        options = ['--json'] if other == 'etlinfo' and len(data) % 2 else []
+        status = self.measured(other, '-q', '-o', out, trace, *options)
         self.assertEqual(os.path.exists(out), status != 1)
         again = self.measured('etl2csv', '-q', '-f', '-o', out, '--stats', stats, '--columns', COLUMNS,
                               trace)

@@ -15,7 +15,7 @@ import unittest
 import support
 
 LONG = os.environ.get('ETLHEAP_LONG') == '1'
-CONVERTERS = ('etl2csv', 'etl2chrome', 'etl2perfetto')
+CONVERTERS = ('etl2csv', 'etl2chrome', 'etl2perfetto', 'etlinfo')
 STAGES = 200 if LONG else 12 # sizes at which the disk is full
 
 
