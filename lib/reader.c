@@ -306,7 +306,7 @@ static inline uint64_t record_ids(uint32_t pid, uint32_t tid)
 }
 
 /* Fills a slot of the cache with the instance and thread that a pid and tid mean now. */
-static int look_up_owner(struct eh_reader *r, struct owner_cache *c, uint32_t boot, uint64_t ids,
+EH_NEVER_INLINE int look_up_owner(struct eh_reader *r, struct owner_cache *c, uint32_t boot, uint64_t ids,
                          struct eh_error *e)
 {
     uint32_t pid = (uint32_t)(ids >> 32), tid = (uint32_t)ids;
@@ -435,7 +435,6 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
     if (!accept_fit(r, s, fit, type, by_class))
         return 0;
     set_place(s, row);
-    r->stats.heap_events[row->kind]++;
     if (set_owner(r, s, &extra, row, e) < 0 || give_event(r, s, s->record.process_id, e) < 0)
         return -1;
     if (r->join && stack_item_decode(&s->record, &frames))
@@ -444,30 +443,30 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
 }
 
 /* The common heap records straight from their bytes: 1, or 0 for all others, -1 on error. */
-EH_ALWAYS_INLINE int take_common(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
+EH_ALWAYS_INLINE int take_common(struct eh_reader *r, const struct etl_stream *s, bool joins,
+                                 struct eh_event *row, struct eh_error *e)
 {
     const uint8_t *at = s->current, *payload = at + SYSTEM_BYTES;
-    struct eh_event *row = event_row(r);
+    unsigned flags = s->mixed ? 0 : EH_HAS_CPU;
     /* The second half before the rest: a realloc sets part of it. */
     memset(&row->old_address, 0, sizeof *row - offsetof(struct eh_event, old_address));
-    enum eh_kind kind = heap_decode_common(s->word, payload, 8, row);
+    enum eh_kind kind = heap_decode_common(s->word, payload, 8, flags, row);
     if (kind == EH_KINDS)
-        kind = heap_decode_common(s->word, payload, 4, row);
+        kind = heap_decode_common(s->word, payload, 4, flags, row);
+    if (kind == EH_KINDS)
+        return 0;
     uint64_t ids = load_u64(at + SYSTEM_THREAD);
-    if (kind == EH_KINDS || ids >> 32 == REC_NO_ID)
+    if (ids >> 32 == REC_NO_ID)
         return 0;
     row->raw_time = s->raw;
     row->time_ns = etl_time_ns(s->clock, s->raw);
     row->heap_index = row->stack = 0;
     row->cpu = s->cpu;
-    row->flags = (uint16_t)(heap_common_flags(kind) | (unsigned)!s->mixed * EH_HAS_CPU);
-    row->kind = (uint8_t)kind;
-    row->reason = 0;
-    row->hook = (uint16_t)(s->word >> 32);
     if (find_owner(r, s->clock->boot, ids, row, e) < 0)
         return -1;
-    r->stats.heap_events[kind]++;
-    return give_event(r, s, (uint32_t)(ids >> 32), e) < 0 ? -1 : 1;
+    if (joins && give_event(r, s, (uint32_t)(ids >> 32), e) < 0)
+        return -1;
+    return 1;
 }
 
 /* ---- context records of the second pass ---- */
@@ -635,32 +634,39 @@ static int make_room(struct eh_reader *r, struct eh_error *e)
     return drain(r, LIMIT_PENDING_EVENTS - READ_ROWS, e);
 }
 
-EH_ALWAYS_INLINE int take_current(struct eh_reader *r, struct etl_stream *s, struct eh_error *e)
+/* A record that take_common() left; none where the stream stands at a buffer's end. */
+EH_NEVER_INLINE int take_other(struct eh_reader *r, struct etl_stream *s, struct eh_error *e)
 {
-    int taken = take_common(r, s, e);
-    if (!taken && r->join)
-        taken = take_common_stack(r, s, e);
-    if (taken)
-        return taken;
-    taken = take_record(r, s, e);
-    renew_stamp(r);
+    if (!s->current)
+        return 0;
+    int taken = r->join ? take_common_stack(r, s, e) : 0;
+    if (!taken) {
+        taken = take_record(r, s, e);
+        renew_stamp(r);
+    }
     return taken;
 }
 
 /* Takes records in merged order as long as there is room in the batch: 1, 0 when the streams have
- * ended, -1 on error. */
-static int take_records(struct eh_reader *r, struct eh_error *e)
+ * ended, -1 on error. `joins`, whether there are stacks, is a constant at the call. */
+EH_ALWAYS_INLINE int take_some(struct eh_reader *r, bool joins, struct eh_error *e)
 {
-    while (r->count < READ_ROWS) {
-        int room = r->join ? make_room(r, e) : 1;
+    /* The row lives in a variable of its own: the compiler would compute its place for each store. */
+    for (struct eh_event *row = &r->rows[r->count]; r->count < READ_ROWS;) {
+        int room = joins ? make_room(r, e) : 1;
         if (room <= 0)
             return room < 0 ? -1 : 1;
         uint32_t i = merge_next(&r->merge);
         if (i & MERGE_ENDED)
             return 0;
         struct etl_stream *s = &r->trace.streams[i];
-        if (s->current && take_current(r, s, e) < 0)
+        int taken = take_common(r, s, joins, joins ? join_row(r->join) : row, e);
+        if (taken < 0 || (!taken && take_other(r, s, e) < 0))
             return -1;
+        if (!joins) {
+            r->count += (size_t)taken;
+            row = &r->rows[r->count];
+        }
         enum etl_step step = etl_stream_next(&r->trace, s, false, e);
         if (step == ETL_ERROR || (step == ETL_BUFFER && report_progress(r, e) < 0))
             return -1;
@@ -670,6 +676,16 @@ static int take_records(struct eh_reader *r, struct eh_error *e)
             merge_move(&r->merge, s->key);
     }
     return 1;
+}
+
+EH_NEVER_INLINE int take_plain(struct eh_reader *r, struct eh_error *e)
+{
+    return take_some(r, false, e);
+}
+
+EH_NEVER_INLINE int take_joined(struct eh_reader *r, struct eh_error *e)
+{
+    return take_some(r, true, e);
 }
 
 static int end_trace(struct eh_reader *r, struct eh_error *e)
@@ -691,7 +707,7 @@ static int end_trace(struct eh_reader *r, struct eh_error *e)
 static int decode_rows(struct eh_reader *r, struct eh_error *e)
 {
     r->count = r->tracked = 1;
-    int more = take_records(r, e);
+    int more = r->join ? take_joined(r, e) : take_plain(r, e);
     if (more == 0 && r->join)
         more = drain(r, 0, e);
     return more < 0 ? -1 : 0;

@@ -1,5 +1,6 @@
 #include "survey.h"
 
+#include "base/inline.h"
 #include "base/recent.h"
 #include "container/etl_merge.h"
 #include "decode/heap.h"
@@ -13,10 +14,12 @@
 #define TALLY_SLOTS 64
 
 struct tally {
-    uint32_t boot, pid;
-    uint64_t count;
-    bool used, stacks;
+    uint64_t whose; /* tally_whose(); 0: empty */
+    uint64_t heaps; /* twice the count, and 1 if there are stacks: a slot of 16 bytes */
 };
+
+#define TALLY_STACKS 1u
+#define TALLY_HEAP   2u
 
 /* Extremes of a stream's heap records, kept raw: converting each would cost more than the rest. */
 struct extremes {
@@ -34,12 +37,19 @@ struct pass {
     struct tally tallies[TALLY_SLOTS];
 };
 
+static inline uint64_t tally_whose(uint32_t boot, uint32_t pid)
+{
+    return ((uint64_t)boot << 32) + 1 + pid;
+}
+
 static int flush_tally(struct pass *p, struct tally *t)
 {
-    bool used = t->used;
-    t->used = false;
-    return used ? owners_count_heap(p->survey->owners, t->boot, t->pid, t->count, t->stacks, p->e)
-                : 0;
+    uint64_t whose = t->whose - 1;
+    if (!t->whose)
+        return 0;
+    t->whose = 0;
+    return owners_count_heap(p->survey->owners, (uint32_t)(whose >> 32), (uint32_t)whose,
+                             t->heaps / TALLY_HEAP, t->heaps & TALLY_STACKS, p->e);
 }
 
 static int flush_tallies(struct pass *p)
@@ -67,135 +77,151 @@ static inline void remember(struct pass *p, int64_t raw, uint32_t pid, uint32_t 
 }
 
 /* Windows' ids are multiples of four. */
-static struct tally *tally_slot(struct pass *p, uint32_t pid)
+static inline struct tally *tally_slot(struct pass *p, uint32_t pid)
 {
     return &p->tallies[(pid >> 2) % TALLY_SLOTS];
 }
 
-static int take_slot(struct pass *p, struct tally *t, uint32_t boot, uint32_t pid)
+EH_NEVER_INLINE struct tally *take_slot(struct pass *p, struct tally *t, uint64_t whose)
 {
     if (flush_tally(p, t) < 0)
-        return -1;
-    *t = (struct tally){.boot = boot, .pid = pid, .used = true};
-    return 0;
+        return NULL;
+    *t = (struct tally){.whose = whose};
+    return t;
 }
 
-/* The tally of a pid, emptied of another's. */
-static inline int find_tally(struct pass *p, uint32_t boot, uint32_t pid, struct tally **ret_tally)
+/* The tally of a pid, in a slot taken from another's if need be; NULL on error. */
+static inline struct tally *find_tally(struct pass *p, uint64_t whose)
 {
-    struct tally *t = tally_slot(p, pid);
-    *ret_tally = t;
-    return t->used && t->pid == pid && t->boot == boot ? 0 : take_slot(p, t, boot, pid);
+    struct tally *t = tally_slot(p, (uint32_t)whose - 1);
+    return t->whose == whose ? t : take_slot(p, t, whose);
 }
 
 static int count_heap(struct pass *p, const struct etl_stream *s, struct extremes *x,
                       unsigned type, uint32_t pid, uint32_t tid)
 {
-    struct tally *t;
     p->by_type[type & 0xFF]++;
     widen(x, s->raw);
     if (pid == REC_NO_ID)
         return 0;
     remember(p, s->raw, pid, tid);
-    if (find_tally(p, s->clock->boot, pid, &t) < 0)
+    struct tally *t = find_tally(p, tally_whose(s->clock->boot, pid));
+    if (!t)
         return -1;
-    t->count++;
+    t->heaps += TALLY_HEAP;
     return 0;
 }
 
 /* A stack record of a thread: whose process has heap records with stacks. */
 static int note_stack(struct pass *p, uint32_t boot, int64_t event_raw, uint32_t pid, uint32_t tid)
 {
-    struct tally *t;
     p->survey->info->has_stacks = true;
     p->to_remember = LIMIT_RECENT_SETS;
-    if (find_tally(p, boot, pid, &t) < 0)
+    struct tally *t = find_tally(p, tally_whose(boot, pid));
+    if (!t)
         return -1;
-    t->stacks = t->stacks || recent_has(p->heap_times, event_raw, recent_owner(pid, tid));
+    if (!(t->heaps & TALLY_STACKS) &&
+        recent_has(p->heap_times, event_raw, recent_owner(pid, tid)))
+        t->heaps |= TALLY_STACKS;
     return 0;
 }
 
-/* A SYSTEM record of the heap group whose header names its process. */
-static inline bool is_heap_record(const uint8_t *at, uint64_t first)
-{
-    return first >> 56 == HEAP_GROUP && rec_is_system(first) &&
-           rec_hooked_size(first) >= SYSTEM_BYTES && load_u32(at + SYSTEM_PROCESS) != REC_NO_ID;
-}
-
-/* What count_run() sums up of a run: in variables of its own, which stay in registers while it reads
- * bytes (18 instructions an event less). */
+/* What count_run() keeps in registers while it reads bytes. */
 struct run {
-    int64_t raw, key, first_raw, last_raw;
-    uint64_t steps_back, events;
+    struct pass *pass;
+    const uint8_t *at, *end;
+    uint32_t boot;
+    uint64_t whose;   /* tally_whose(boot, 0) */
+    int64_t raw;      /* of the last record; none before it in this stream is later */
+    int64_t heap_raw; /* of the last heap record */
+    uint64_t events;
 };
 
-static struct run run_begin(const struct etl_stream *s, const struct extremes *x)
+/* A common heap record of `size` bytes. 1, 0 where it needs a closer look and nothing was done, -1 on
+ * error. */
+EH_ALWAYS_INLINE int count_common(struct run *r, size_t size, unsigned type)
 {
-    return (struct run){s->raw, s->key, x->first_raw, x->last_raw, 0, 0};
-}
-
-static void run_end(const struct run *r, struct etl_stream *s, struct extremes *x)
-{
-    s->raw = r->raw;
-    s->key = r->key;
-    s->steps_back += r->steps_back;
-    s->events += r->events;
-    *x = (struct extremes){r->first_raw, r->last_raw};
-}
-
-static inline void run_time(struct run *r, int64_t raw)
-{
-    r->steps_back += raw < r->raw;
-    r->raw = raw;
-    r->key = raw > r->key ? raw : r->key;
+    struct pass *p = r->pass;
+    const uint8_t *at = r->at;
+    int64_t raw = load_i64(at + SYSTEM_TIME);
+    uint32_t pid = load_u32(at + SYSTEM_PROCESS);
+    if (raw < r->raw || pid == REC_NO_ID)
+        return 0;
+    struct tally *t = find_tally(p, r->whose + pid);
+    if (!t)
+        return -1;
+    t->heaps += TALLY_HEAP;
+    p->by_type[type]++;
+    if (p->to_remember && !(t->heaps & TALLY_STACKS))
+        remember(p, raw, pid, load_u32(at + SYSTEM_THREAD));
+    r->raw = r->heap_raw = raw;
     r->events++;
+    r->at = at + REC_STEP(size);
+    return 1;
 }
 
-/* Counts heap and whole stack records as long as they follow one another: nearly all of a heap
- * trace, so they are counted straight from their bytes and not taken apart. The stream
- * then stands before the first other record. */
-static int count_run(struct pass *p, struct etl_stream *s, struct extremes *x)
+/* The same for a record that may be a whole stack. */
+EH_ALWAYS_INLINE int count_common_stack(struct run *r, uint64_t word)
 {
-    const uint8_t *at = s->at, *end = s->end;
-    uint32_t boot = s->clock->boot, last_pid = REC_NO_ID;
-    struct run run = run_begin(s, x);
-    struct tally *t = NULL;
-    int result = 0;
-    for (size_t left; (left = (size_t)(end - at)) >= SYSTEM_BYTES;) {
-        uint64_t first = load_u64(at);
-        size_t size = rec_hooked_size(first);
-        if (size > left)
-            break;
-        if (is_heap_record(at, first)) {
-            uint32_t pid = load_u32(at + SYSTEM_PROCESS);
-            if (pid != last_pid && (result = find_tally(p, boot, pid, &t)) < 0)
-                break;
-            last_pid = pid;
-            t->count++;
-            p->by_type[first >> 48 & 0xFF]++;
-            int64_t raw = load_i64(at + SYSTEM_TIME);
-            run_time(&run, raw);
-            run.first_raw = raw < run.first_raw ? raw : run.first_raw;
-            run.last_raw = raw > run.last_raw ? raw : run.last_raw;
-            if (p->to_remember && !t->stacks)
-                remember(p, raw, pid, load_u32(at + SYSTEM_THREAD));
-        } else if (rec_hooked_time(first) && stack_is_common(first >> 16)) {
-            struct stack_record stack;
-            stack_in_place(first >> 16, at, &stack);
-            bool noted = stack.pid == last_pid && t && t->stacks;
-            if (!noted && (result = note_stack(p, boot, stack.event_raw, stack.pid, stack.tid)) < 0)
-                break;
-            if (!noted)
-                last_pid = REC_NO_ID; /* its tally may have gone to another */
-            run_time(&run, load_i64(at + PERFINFO_TIME));
-        } else {
-            break;
-        }
-        at += REC_STEP(size) < left ? REC_STEP(size) : left;
+    struct pass *p = r->pass;
+    size_t size = word >> 16 & 0xFFFF, left = (size_t)(r->end - r->at);
+    int64_t raw = load_i64(r->at + PERFINFO_TIME);
+    if (!stack_is_common(word) || size > left || raw < r->raw)
+        return 0;
+    struct stack_record stack;
+    stack_in_place(word, r->at, &stack);
+    const struct tally *t = tally_slot(p, stack.pid);
+    bool noted = t->whose == r->whose + stack.pid && t->heaps & TALLY_STACKS;
+    if (!noted && note_stack(p, r->boot, stack.event_raw, stack.pid, stack.tid) < 0)
+        return -1;
+    r->raw = raw;
+    r->events++;
+    r->at += REC_STEP(size) < left ? REC_STEP(size) : left;
+    return 1;
+}
+
+EH_ALWAYS_INLINE int count_one(struct run *r)
+{
+    uint64_t word = load_u64(r->at) >> 16;
+    if (word == HEAP_ALLOC_WORD(8))
+        return count_common(r, HEAP_BYTES(3, 8), 0x21);
+    if (word == HEAP_FREE_WORD(8))
+        return count_common(r, HEAP_BYTES(2, 8), 0x24);
+    if (word == HEAP_ALLOC_WORD(4))
+        return count_common(r, HEAP_BYTES(3, 4), 0x21);
+    if (word == HEAP_FREE_WORD(4))
+        return count_common(r, HEAP_BYTES(2, 4), 0x24);
+    if (word == HEAP_REALLOC_WORD(8))
+        return count_common(r, HEAP_BYTES(5, 8), 0x22);
+    return count_common_stack(r, word);
+}
+
+/* Common heap and stack records, nearly all of a heap trace, are counted straight from their bytes as
+ * long as they follow one another in time. The stream then stands before the first other record, or
+ * close to the buffer's end. Its first heap record is never counted here: later ones are no earlier,
+ * which spares a comparison each. */
+EH_NEVER_INLINE int count_run(struct pass *p, struct etl_stream *s, struct extremes *x)
+{
+    struct run run = {.pass = p,
+                      .at = s->at,
+                      .end = s->end,
+                      .boot = s->clock->boot,
+                      .whose = tally_whose(s->clock->boot, 0),
+                      .raw = s->raw,
+                      .heap_raw = x->last_raw};
+    if (s->raw != s->key || x->first_raw > x->last_raw || s->end - s->at < HEAP_LONGEST_BYTES)
+        return 0;
+    const uint8_t *last = s->end - HEAP_LONGEST_BYTES;
+    int more = 1;
+    while (more > 0 && run.at <= last)
+        more = count_one(&run);
+    if (run.events) {
+        s->at = run.at;
+        s->events += run.events;
+        s->raw = s->key = run.raw;
+        x->last_raw = run.heap_raw > x->last_raw ? run.heap_raw : x->last_raw;
     }
-    run_end(&run, s, x);
-    s->at = at;
-    return result;
+    return more < 0 ? -1 : 0;
 }
 
 static int count_stack(struct pass *p, struct etl_stream *s, unsigned type)
@@ -210,13 +236,13 @@ static int count_stack(struct pass *p, struct etl_stream *s, unsigned type)
 static int count_own_stack(struct pass *p, const struct etl_stream *s)
 {
     struct raw_frames frames;
-    struct tally *t;
     if (!stack_item_decode(&s->record, &frames))
         return 0;
     p->survey->info->has_stacks = true;
-    if (find_tally(p, s->clock->boot, s->record.process_id, &t) < 0)
+    struct tally *t = find_tally(p, tally_whose(s->clock->boot, s->record.process_id));
+    if (!t)
         return -1;
-    t->stacks = true;
+    t->heaps |= TALLY_STACKS;
     return 0;
 }
 

@@ -8,9 +8,12 @@
 #if defined(__GNUC__)
 #define EH_ALWAYS_INLINE static inline __attribute__((always_inline))
 #define EH_RARE          __attribute__((cold, noinline))
+/* A loop in a function of its own has all registers. */
+#define EH_NEVER_INLINE static __attribute__((noinline))
 #else
 #define EH_ALWAYS_INLINE static inline
 #define EH_RARE
+#define EH_NEVER_INLINE static
 #endif
 
 #endif

@@ -44,14 +44,15 @@ static inline uint32_t merge_next(const struct merge *m)
 
 static inline void merge_replay(struct merge *m, uint32_t leaf, struct merge_entry entry)
 {
+    struct merge_entry *nodes = m->nodes;
     for (uint32_t node = (leaf + m->leaves) / 2; node; node /= 2) {
-        struct merge_entry loser = m->nodes[node];
-        if (merge_before(loser, entry)) {
-            m->nodes[node] = entry;
-            entry = loser;
-        }
+        if (!merge_before(nodes[node], entry))
+            continue;
+        struct merge_entry loser = nodes[node];
+        nodes[node] = entry;
+        entry = loser;
     }
-    m->nodes[0] = entry;
+    nodes[0] = entry;
 }
 
 /* The stream that is next has moved on to a record of that key. */

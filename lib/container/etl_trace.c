@@ -14,11 +14,18 @@ static bool same_axis(const struct etl_header *a, const struct etl_header *b)
            a->clock_type == b->clock_type;
 }
 
-static void set_plain(struct etl_clock *c)
+/* A clock of whole nanoseconds a tick, as that of 10 MHz is, that starts far from the ends of 64 bits:
+ * within 2^50 ticks of its zero (three years of 10 MHz) nothing can overflow. */
+static void set_span(struct etl_clock *c)
 {
-    const int64_t far = INT64_C(1) << 60;
-    c->plain = c->frequency == 10000000 && c->zero > -far && c->zero < far && c->base_ns > -far &&
-               c->base_ns < far;
+    const int64_t far = INT64_C(1) << 60, near = INT64_C(1) << 50, second = 1000000000;
+    if (c->frequency < 10000000 || second % c->frequency != 0 || c->zero <= -far ||
+        c->zero >= far || c->base_ns <= -far || c->base_ns >= far)
+        return;
+    c->tick_ns = (uint64_t)(second / c->frequency);
+    c->low = c->zero - near;
+    c->low_ns = c->base_ns - near * (int64_t)c->tick_ns;
+    c->span = 2 * (uint64_t)near;
 }
 
 /* One raw axis with the smallest raw start as zero, or wall time from the smallest StartTime. */
@@ -43,7 +50,7 @@ static void set_axis(struct etl_trace *t)
         if (!t->one_axis)
             t->clocks[i].base_ns = sub_saturating(filetime_to_unix_ns(h->start_time),
                                                   filetime_to_unix_ns(zero->start_time));
-        set_plain(&t->clocks[i]);
+        set_span(&t->clocks[i]);
     }
 }
 
@@ -197,6 +204,7 @@ void etl_trace_rewind(struct etl_trace *t, bool telling)
         struct etl_stream *s = &t->streams[i];
         s->next = s->first;
         s->at = s->end = s->current = NULL;
+        s->word = 0;
         s->behind = 0;
         s->raw_is_key = t->one_axis;
         s->events = s->steps_back = 0;
@@ -390,6 +398,7 @@ int etl_stream_peek(struct etl_trace *t, struct etl_stream *s, struct eh_error *
 enum etl_step etl_stream_next_any(struct etl_trace *t, struct etl_stream *s, struct eh_error *e)
 {
     s->current = NULL;
+    s->word = 0;
     if (s->behind && s->end - s->at < LIMIT_WINDOW_BYTES / 2 && slide(s, e) < 0)
         return ETL_ERROR;
     if (s->at == s->end)
@@ -398,7 +407,6 @@ enum etl_step etl_stream_next_any(struct etl_trace *t, struct etl_stream *s, str
     if (found != REC_OK)
         return end_buffer(t, s, found, e);
     etl_stream_step(s, s->record.size, (size_t)(s->end - s->at));
-    s->word = 0;
     if (s->record.has_time)
         step_time(t, s);
     return ETL_RECORD;

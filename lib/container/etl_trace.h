@@ -14,7 +14,9 @@ struct etl_clock {
     int64_t zero;      /* raw time that lies at base_ns */
     int64_t base_ns;   /* since the trace's start */
     int64_t frequency; /* ticks per second */
-    bool plain;        /* see etl_time_ns() */
+    /* Raw times from `low` on, `span` of them, lie at low_ns + tick_ns for each. span 0: other clocks */
+    int64_t low, low_ns;
+    uint64_t span, tick_ns;
     uint32_t boot;     /* sessions of the same boot share processes; 0, 1, ... */
 };
 
@@ -39,7 +41,7 @@ struct etl_stream {
     uint16_t cpu;
     uint32_t index; /* of this stream in the trace */
     const uint8_t *current; /* the record the stream stands at, NULL at a buffer's end */
-    uint64_t word;          /* REC_WORD() of it; 0: `record` describes it already */
+    uint64_t word;          /* REC_WORD() of it; 0: none, or `record` describes it already */
     struct record record;   /* valid after etl_stream_record() until the stream moves on */
 };
 
@@ -149,12 +151,8 @@ int64_t etl_time_ns_any(const struct etl_clock *c, int64_t raw);
 /* Nanoseconds since the trace's start, rounded down; at most LIMIT_TIME_NS away from it. */
 static inline int64_t etl_time_ns(const struct etl_clock *c, int64_t raw)
 {
-    /* A plain clock is 10 MHz and starts far from the ends of 64 bits: nothing can overflow when
-     * the time lies within 2^50 ticks (three years) of its zero. */
-    int64_t ticks = (int64_t)((uint64_t)raw - (uint64_t)c->zero);
-    if (c->plain && (uint64_t)ticks + (UINT64_C(1) << 50) < UINT64_C(1) << 51)
-        return c->base_ns + ticks * 100;
-    return etl_time_ns_any(c, raw);
+    uint64_t ticks = (uint64_t)raw - (uint64_t)c->low;
+    return ticks < c->span ? c->low_ns + (int64_t)(ticks * c->tick_ns) : etl_time_ns_any(c, raw);
 }
 
 #endif

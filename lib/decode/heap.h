@@ -22,53 +22,61 @@ struct heap_extra {
 /* The three records that make up nearly every trace, in the layout nearly all of them have: the
  * payload of an alloc, free or realloc whose size is just that of its own pointer size, by their
  * REC_WORD(). */
+#define HEAP_PAYLOAD_BYTES(pointers, pointer_size) ((pointers) * (pointer_size) + 4)
 #define HEAP_WORD(type, pointers, pointer_size)                                              \
-    REC_WORD((pointer_size) == 8 ? REC_SYSTEM64 : REC_SYSTEM32, (pointers) * (pointer_size) + 4, \
-             HEAP_GROUP << 8 | (type))
+    REC_WORD((pointer_size) == 8 ? REC_SYSTEM64 : REC_SYSTEM32,                              \
+             HEAP_PAYLOAD_BYTES(pointers, pointer_size), HEAP_GROUP << 8 | (type))
 #define HEAP_ALLOC_WORD(pointer_size)   HEAP_WORD(0x21, 3, pointer_size)
 #define HEAP_FREE_WORD(pointer_size)    HEAP_WORD(0x24, 2, pointer_size)
 #define HEAP_REALLOC_WORD(pointer_size) HEAP_WORD(0x22, 5, pointer_size)
 
+/* Bytes from such a record to the next, and the most there are of them. */
+#define HEAP_BYTES(pointers, pointer_size) \
+    REC_STEP(SYSTEM_BYTES + HEAP_PAYLOAD_BYTES(pointers, pointer_size))
+#define HEAP_LONGEST_BYTES HEAP_BYTES(5, 8)
+
 /* Decodes such a record in place: skips the layout search and the field loop. `pointer_size` is a
- * constant at the call. EH_KINDS: not one of them, nothing is set; else the kind, and all of the
- * row's fields that its payload fills, but not kind, hook and flags. */
+ * constant at the call; `flags` are those that the row has besides. EH_KINDS: not one of them, nothing
+ * is set; else the kind, with all that heap_decode() sets, size, and reason, so that these need not be
+ * cleared before (a realloc's old block does). */
 static inline enum eh_kind heap_decode_common(uint64_t word, const uint8_t *payload,
-                                              unsigned pointer_size, struct eh_event *row)
+                                              unsigned pointer_size, unsigned flags,
+                                              struct eh_event *row)
 {
-    const unsigned p = pointer_size;
+    const unsigned p = pointer_size, has = EH_HAS_HEAP | EH_HAS_ADDRESS | EH_HAS_SOURCE;
 #define FIELD(n) (p == 8 ? load_u64(payload + (n) * p) : load_u32(payload + (n) * p))
+#define SET_KIND(event_kind, type)                   \
+    row->kind = (event_kind);                        \
+    row->reason = 0;                                 \
+    row->hook = (uint16_t)(HEAP_GROUP << 8 | (type)); \
+    row->heap = FIELD(0);                            \
+    row->address = FIELD((event_kind) == EH_ALLOC ? 2 : 1)
     if (word == HEAP_ALLOC_WORD(p)) {
-        row->heap = FIELD(0);
+        SET_KIND(EH_ALLOC, 0x21);
+        row->flags = (uint16_t)(flags | has | EH_HAS_SIZE);
         row->size = FIELD(1);
-        row->address = FIELD(2);
         row->source = load_u32(payload + 3 * p);
         return EH_ALLOC;
     }
     if (word == HEAP_FREE_WORD(p)) {
-        row->heap = FIELD(0);
+        SET_KIND(EH_FREE, 0x24);
+        row->flags = (uint16_t)(flags | has);
         row->size = 0;
-        row->address = FIELD(1);
         row->source = load_u32(payload + 2 * p);
         return EH_FREE;
     }
     if (word == HEAP_REALLOC_WORD(p)) {
-        row->heap = FIELD(0);
-        row->address = FIELD(1);
-        row->old_address = FIELD(2);
+        SET_KIND(EH_REALLOC, 0x22);
+        row->flags = (uint16_t)(flags | has | EH_HAS_SIZE);
         row->size = FIELD(3);
+        row->old_address = FIELD(2);
         row->old_size = FIELD(4);
         row->source = load_u32(payload + 5 * p);
         return EH_REALLOC;
     }
+#undef SET_KIND
 #undef FIELD
     return EH_KINDS;
-}
-
-/* The flags of a row that heap_decode_common() filled. */
-static inline uint16_t heap_common_flags(enum eh_kind kind)
-{
-    unsigned flags = EH_HAS_HEAP | EH_HAS_ADDRESS | EH_HAS_SOURCE;
-    return (uint16_t)(kind == EH_FREE ? flags : flags | EH_HAS_SIZE);
 }
 
 /* Fills kind, hook, and the payload's fields of `row` (zeroed by the caller) with their EH_HAS_

@@ -58,7 +58,7 @@ static int grow(struct live *l)
     free(l->slots);
     l->slots = bigger;
     l->mask = (uint32_t)(more - 1);
-    l->most = l->mask - l->mask / 4;
+    l->most = (uint32_t)(more / 8 * 5);
     return 0;
 }
 

@@ -45,6 +45,8 @@ static int reserve_states(void **states, size_t *room, size_t need, size_t size)
 
 static int reserve_process(struct track *t, uint32_t process)
 {
+    if (process >= t->process_room)
+        memset(t->cache, 0, sizeof t->cache); /* which points into the table */
     return reserve_states((void **)&t->processes, &t->process_room, process, sizeof *t->processes);
 }
 
@@ -63,20 +65,28 @@ static int new_heap(struct track *t, uint32_t process, uint64_t handle, uint32_t
     return 0;
 }
 
-EH_ALWAYS_INLINE int find_heap(struct track *t, uint32_t process, uint64_t handle, uint32_t *ret_heap)
+/* Looks a heap up for the cache, which points into tables that a new heap may move. */
+EH_NEVER_INLINE int look_up_heap(struct track *t, struct heap_cache *c, uint32_t process,
+                                 uint64_t handle)
+{
+    uint32_t heap = map_get(&t->heap_ids, process, handle);
+    if (!heap) {
+        memset(t->cache, 0, sizeof t->cache);
+        if (new_heap(t, process, handle, &heap) < 0)
+            return -1;
+    }
+    *c = (struct heap_cache){handle, process, heap, &t->heaps[heap], &t->processes[process]};
+    return 0;
+}
+
+/* The state of a row's heap and process, or NULL without memory; an empty entry has no heap. */
+EH_ALWAYS_INLINE const struct heap_cache *find_heap(struct track *t, uint32_t process,
+                                                    uint64_t handle)
 {
     struct heap_cache *c =
         &t->cache[((handle ^ process) * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - HEAP_CACHE_BITS)];
-    if (c->heap && c->process == process && c->handle == handle) {
-        *ret_heap = c->heap;
-        return 0;
-    }
-    uint32_t heap = map_get(&t->heap_ids, process, handle);
-    if (!heap && new_heap(t, process, handle, &heap) < 0)
-        return -1;
-    *c = (struct heap_cache){handle, process, heap};
-    *ret_heap = heap;
-    return 0;
+    bool found = c->handle == handle && c->process == process && c->heap;
+    return found || look_up_heap(t, c, process, handle) == 0 ? c : NULL;
 }
 
 static inline void set_live(const struct heap_state *h, const struct process_state *p,
@@ -206,6 +216,7 @@ EH_ALWAYS_INLINE int add_block(struct track *t, struct heap_state *h, struct pro
 enum applied {
     APPLIED,
     APPLIED_DROP, /* the row before it is a drop */
+    SWEEPS,       /* a sweep has begun, which writes it, too */
     WAITS,        /* nothing was done: it needs the row before it and is not the first */
     FAILED,
 };
@@ -240,7 +251,7 @@ static enum applied replace_block(struct track *t, struct heap_state *h, struct 
 }
 
 EH_ALWAYS_INLINE enum applied apply_alloc(struct track *t, struct heap_state *h,
-                                          struct process_state *p, struct eh_event *row, bool first,
+                                          struct process_state *p, struct eh_event *row, const struct eh_event *first,
                                           struct eh_error *e)
 {
     if (!row->address) {
@@ -250,7 +261,7 @@ EH_ALWAYS_INLINE enum applied apply_alloc(struct track *t, struct heap_state *h,
     struct live_place place = live_seek(&h->live, &t->slab, row->address);
     if (!place.id)
         return add_block(t, h, p, place, row, 0, e) < 0 ? FAILED : APPLIED;
-    return first ? replace_block(t, h, p, place, row, e) : WAITS;
+    return row == first ? replace_block(t, h, p, place, row, e) : WAITS;
 }
 
 /* A free within a millisecond of a replacement is the late one of the block replaced. */
@@ -312,7 +323,7 @@ static bool is_older(const struct block *a, const struct block *b)
 /* Windows logs a moving realloc as alloc, free and then this summary: what the first two did is
  * not done again. */
 static enum applied apply_realloc(struct track *t, struct heap_state *h, struct process_state *p,
-                                  struct eh_event *row, bool first, struct eh_error *e)
+                                  struct eh_event *row, const struct eh_event *first, struct eh_error *e)
 {
     if (!row->address)
         return APPLIED;
@@ -323,7 +334,7 @@ static enum applied apply_realloc(struct track *t, struct heap_state *h, struct 
         old = live_seek(&h->live, &t->slab, row->old_address);
     if (old.id &&
         (!at.id || is_older(slab_block(&t->slab, old.id), slab_block(&t->slab, at.id)))) {
-        if (!first)
+        if (row != first)
             return WAITS;
         drop_block(t, h, p, old, row, EH_DROP_REALLOC);
         at = live_seek(&h->live, &t->slab, row->address);
@@ -358,67 +369,89 @@ static void begin_sweep(struct track *t, const struct eh_event *last, uint8_t re
 }
 
 /* Rows that change no block, or whole heaps at once. */
-static enum applied apply_other(struct track *t, struct eh_event *row, bool first,
+static enum applied apply_other(struct track *t, struct eh_event *row, const struct eh_event *first,
                                 struct eh_error *e)
 {
+    if (row->kind < EH_HEAP_KINDS)
+        t->stats->heap_events[row->kind]++;
     if (row->kind == EH_PROCESS_END) {
-        if (!first)
+        if (row != first)
             return WAITS;
         if (reserve_process(t, row->process) < 0)
             return no_memory(e);
         begin_sweep(t, row, EH_DROP_PROCESS_END);
-        return APPLIED;
+        return SWEEPS;
     }
     bool ends = row->kind == EH_CREATE || row->kind == EH_DESTROY;
     if (!ends || !(row->flags & EH_HAS_HEAP) || !t->heaps[row->heap_index].live.count)
         return APPLIED;
-    if (!first)
+    if (row != first)
         return WAITS;
     begin_sweep(t, row, row->kind == EH_CREATE ? EH_DROP_CREATE : EH_DROP_DESTROY);
-    return APPLIED;
+    return SWEEPS;
 }
 
-/* One event with a heap; always inlined, so that one loop holds all of an ordinary event. */
-EH_ALWAYS_INLINE enum applied apply(struct track *t, struct eh_event *row, bool first,
-                                    struct eh_error *e)
+/* One event with a heap, in the first row of the call or a later one. */
+EH_ALWAYS_INLINE enum applied apply(struct track *t, struct eh_event *row,
+                                    const struct eh_event *first, struct eh_error *e)
 {
-    if (find_heap(t, row->process, row->heap, &row->heap_index) < 0)
+    const struct heap_cache *c = find_heap(t, row->process, row->heap);
+    if (!c)
         return no_heap(e);
-    struct heap_state *h = &t->heaps[row->heap_index];
-    struct process_state *p = &t->processes[row->process];
+    row->heap_index = c->heap;
+    struct heap_state *h = c->heap_state;
+    struct process_state *p = c->process_state;
     enum applied applied = APPLIED;
-    if (row->kind == EH_ALLOC)
-        applied = apply_alloc(t, h, p, row, first, e);
-    else if (row->kind == EH_FREE)
-        apply_free(t, h, p, row);
-    else if (row->kind == EH_REALLOC)
-        applied = apply_realloc(t, h, p, row, first, e);
-    else
-        applied = apply_other(t, row, first, e);
     row->flags |= EH_HAS_LIVE;
+    if (row->kind == EH_ALLOC) {
+        t->stats->heap_events[EH_ALLOC]++;
+        applied = apply_alloc(t, h, p, row, first, e);
+    } else if (row->kind == EH_FREE) {
+        t->stats->heap_events[EH_FREE]++;
+        apply_free(t, h, p, row);
+    } else if (row->kind == EH_REALLOC) {
+        t->stats->heap_events[EH_REALLOC]++;
+        applied = apply_realloc(t, h, p, row, first, e);
+    } else {
+        applied = apply_other(t, row, first, e);
+    }
     set_live(h, p, row);
     return applied;
+}
+
+/* Applies rows up to the first that is more than just applied, whose result is in *ret_last; returns
+ * how many, that one included. `first` is the first row of the call. */
+EH_NEVER_INLINE size_t apply_rows(struct track *t, struct eh_event *rows, const struct eh_event *end,
+                                  const struct eh_event *first, enum applied *ret_last,
+                                  struct eh_error *e)
+{
+    enum applied applied = APPLIED;
+    struct eh_event *row = rows;
+    for (; row < end && applied == APPLIED; row++)
+        applied = row->flags & EH_HAS_HEAP ? apply(t, row, first, e) : apply_other(t, row, first, e);
+    *ret_last = applied;
+    return (size_t)(row - rows);
 }
 
 int track_rows(struct track *t, struct eh_event *rows, size_t count, struct eh_event **ret_first,
                struct eh_error *e)
 {
+    enum applied last;
+    size_t n = apply_rows(t, rows, rows + count, rows, &last, e);
     *ret_first = rows;
-    for (size_t i = 0; i < count; i++) {
-        struct eh_event *row = &rows[i];
-        enum applied applied = row->flags & EH_HAS_HEAP ? apply(t, row, i == 0, e)
-                                                        : apply_other(t, row, i == 0, e);
-        if (applied == APPLIED && !t->sweep.active)
-            continue;
-        if (applied == FAILED)
-            return -1;
-        if (applied == WAITS)
-            return (int)i;
-        *ret_first = applied == APPLIED_DROP ? rows - 1 : rows + 1;
-        if (t->sweep.active)
-            return 1;
+    if (last == APPLIED_DROP) {
+        *ret_first = rows - 1;
+        n = 1 + apply_rows(t, rows + 1, rows + count, rows, &last, e);
     }
-    return (int)count;
+    if (last == FAILED)
+        return -1;
+    if (last == SWEEPS)
+        *ret_first = rows + 1;
+    if (last != WAITS)
+        return (int)n;
+    if (rows[n - 1].kind < EH_HEAP_KINDS)
+        t->stats->heap_events[rows[n - 1].kind]--; /* it comes again */
+    return (int)n - 1;
 }
 
 /* One heap is empty: on to the process's next, or to the end. */

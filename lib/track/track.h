@@ -50,7 +50,9 @@ struct track {
     uint32_t added; /* blocks added so far, low bits */
     struct heap_cache {
         uint64_t handle;
-        uint32_t process, heap;
+        uint32_t process, heap; /* heap 0: empty */
+        struct heap_state *heap_state;
+        struct process_state *process_state;
     } cache[1 << HEAP_CACHE_BITS]; /* heaps found lately, to spare the map */
 };
 
