@@ -15,6 +15,7 @@
 #include "chrome_other_data.h"
 #include "chrome_stacks.h"
 #include "curve.h"
+#include "filter.h"
 #include "text.h"
 #include "timeline.h"
 
@@ -256,6 +257,39 @@ static void count_thinned(struct chrome *c, const struct eh_event *row)
     thin_total(c, own->track - 1, row->time_ns);
 }
 
+/* Points of one of them alone: the beginning of the time that is shown, and a process's when another
+ * heap changed. */
+static void point_heap(struct chrome *c, struct instance_heap *own, int64_t time_ns,
+                       const struct filter_figures *figures)
+{
+    struct heap_track *h = &c->heap_tracks[own->track - 1];
+    if (!c->bucket_ns && is_later(&h->held, time_ns)) {
+        if (h->held.length)
+            put_heap_point(c, h, &h->held, h->bytes, h->blocks);
+        h->held = *chrome_ts(&c->lines, time_ns);
+    }
+    h->bytes += figures->bytes - own->bytes;
+    h->blocks += (uint64_t)figures->blocks - own->blocks;
+    own->bytes = figures->bytes;
+    own->blocks = figures->blocks;
+    if (c->bucket_ns)
+        thin_heap(c, own->track - 1, time_ns);
+}
+
+static void point_total(struct chrome *c, struct instance *own, int64_t time_ns, uint64_t bytes)
+{
+    struct process_track *p = &c->process_tracks[own->track - 1];
+    if (!c->bucket_ns && is_later(&p->held, time_ns)) {
+        if (p->held.length)
+            put_total_point(c, p, &p->held, p->bytes);
+        p->held = *chrome_ts(&c->lines, time_ns);
+    }
+    p->bytes += bytes - own->bytes;
+    own->bytes = bytes;
+    if (c->bucket_ns)
+        thin_total(c, own->track - 1, time_ns);
+}
+
 static void flush_heap(struct chrome *c, size_t track)
 {
     struct heap_track *h = &c->heap_tracks[track];
@@ -277,125 +311,6 @@ static void flush_total(struct chrome *c, size_t track)
         put_total_point(c, p, &p->held, p->bytes);
     if (c->bucket_ns)
         put_total_points(c, p, points, curve_flush(&c->process_curves[track], points));
-}
-
-/* ---- What rows refer to ---- */
-
-static void start_total(struct chrome_piece *start, uint32_t pid)
-{
-    char *at = PUT(start->text, "{\"ph\":\"C\",\"pid\":");
-    at = put_u64(at, pid);
-    chrome_end_piece(start, PUT(at, ",\"name\":\"Heap total\",\"ts\":"));
-}
-
-static void start_heap(struct chrome_piece *start, uint32_t pid, const char *name)
-{
-    char *at = PUT(start->text, "{\"ph\":\"C\",\"pid\":");
-    at = put_u64(at, pid);
-    at = PUT(at, ",\"name\":\"Heap ");
-    at = put_string(at, name);
-    chrome_end_piece(start, PUT(at, "\",\"ts\":"));
-}
-
-static int add_process_track(struct chrome *c, uint32_t pid, uint32_t *ret_track)
-{
-    size_t n = c->process_track_count;
-    if (ARRAY_RESERVE(c->process_tracks, c->process_track_room, n + 1) < 0)
-        return -1;
-    if (c->bucket_ns) {
-        if (ARRAY_RESERVE(c->process_curves, c->process_curve_room, n + 1) < 0)
-            return -1;
-        c->process_curves[n] = (struct curve){0};
-    }
-    c->process_tracks[n] = (struct process_track){.pid = pid};
-    start_total(&c->process_tracks[n].start, pid);
-    *ret_track = (uint32_t)++c->process_track_count;
-    return 0;
-}
-
-static int reserve_instances(struct chrome *c, size_t count)
-{
-    if (ARRAY_RESERVE(c->instances, c->instance_room, count) < 0)
-        return -1;
-    memset(c->instances + c->instance_count, 0,
-           (count - c->instance_count) * sizeof *c->instances);
-    c->instance_count = count;
-    return 0;
-}
-
-/* The first row of an instance: finds or adds the track of its pid. A row may name an instance
- * that was not there before it. */
-static int add_instance(struct chrome *c, uint32_t process)
-{
-    if (process >= c->instance_count &&
-        reserve_instances(c, eh_model_processes(c->context.model)) < 0)
-        return -1;
-    uint32_t pid = eh_model_process(c->context.model, process)->pid;
-    uint32_t *id = map_id(&c->process_track_ids, pid, 0);
-    if (!id || (!*id && add_process_track(c, pid, id) < 0))
-        return -1;
-    c->instances[process].track = *id;
-    return 0;
-}
-
-static int add_heap_track(struct chrome *c, uint32_t pid, uint64_t handle, uint32_t *ret_track)
-{
-    size_t n = c->heap_track_count;
-    if (ARRAY_RESERVE(c->heap_tracks, c->heap_track_room, n + 1) < 0)
-        return -1;
-    if (c->bucket_ns) {
-        if (ARRAY_RESERVE(c->heap_curves, c->heap_curve_room, n + 1) < 0)
-            return -1;
-        c->heap_curves[n] = (struct heap_curves){0};
-    }
-    struct heap_track *h = &c->heap_tracks[n];
-    *h = (struct heap_track){0};
-    *put_hex(h->name, handle) = 0;
-    start_heap(&h->start, pid, h->name);
-    char *at = put_string(PUT(h->argument.text, ",\"heap\":\""), h->name);
-    chrome_end_piece(&h->argument, PUT(at, "\""));
-    *ret_track = (uint32_t)++c->heap_track_count;
-    return 0;
-}
-
-static int reserve_heaps(struct chrome *c, size_t count)
-{
-    if (ARRAY_RESERVE(c->heaps, c->heap_room, count) < 0)
-        return -1;
-    memset(c->heaps + c->heap_count, 0, (count - c->heap_count) * sizeof *c->heaps);
-    c->heap_count = count;
-    return 0;
-}
-
-/* The first row of a heap: finds or adds the track of its pid and handle. */
-static int add_heap(struct chrome *c, const struct eh_event *row)
-{
-    uint32_t process_track = c->instances[row->process].track;
-    uint32_t pid = c->process_tracks[process_track - 1].pid;
-    if (row->heap_index >= c->heap_count &&
-        reserve_heaps(c, eh_model_heaps(c->context.model)) < 0)
-        return -1;
-    uint32_t *id = map_id(&c->heap_track_ids, row->heap, process_track);
-    if (!id || (!*id && add_heap_track(c, pid, row->heap, id) < 0))
-        return -1;
-    c->heaps[row->heap_index].track = *id;
-    return 0;
-}
-
-static int meet_first(struct chrome *c, const struct eh_event *row)
-{
-    if ((row->process >= c->instance_count || !c->instances[row->process].track) &&
-        add_instance(c, row->process) < 0)
-        return -1;
-    return row->heap_index ? add_heap(c, row) : 0;
-}
-
-/* Whose heap is known is known, too. */
-static inline int meet(struct chrome *c, const struct eh_event *row)
-{
-    if (row->heap_index < c->heap_count && c->heaps[row->heap_index].track)
-        return 0;
-    return meet_first(c, row);
 }
 
 /* ---- The life of heaps ---- */
@@ -454,6 +369,165 @@ static void end_slices(struct chrome *c, uint32_t process, int64_t time_ns)
         c->heaps[h].in_slice_list = false;
     }
     instance->first_slice = 0;
+}
+
+/* ---- What rows refer to ---- */
+
+static void start_total(struct chrome_piece *start, uint32_t pid)
+{
+    char *at = PUT(start->text, "{\"ph\":\"C\",\"pid\":");
+    at = put_u64(at, pid);
+    chrome_end_piece(start, PUT(at, ",\"name\":\"Heap total\",\"ts\":"));
+}
+
+static void start_heap(struct chrome_piece *start, uint32_t pid, const char *name)
+{
+    char *at = PUT(start->text, "{\"ph\":\"C\",\"pid\":");
+    at = put_u64(at, pid);
+    at = PUT(at, ",\"name\":\"Heap ");
+    at = put_string(at, name);
+    chrome_end_piece(start, PUT(at, "\",\"ts\":"));
+}
+
+/* Whether filters leave out the trace's beginning: counters begin with what was live then. */
+static bool is_cut(const struct chrome *c)
+{
+    return c->context.filter && c->context.filter->by_time;
+}
+
+static int add_process_track(struct chrome *c, uint32_t pid, uint32_t *ret_track)
+{
+    size_t n = c->process_track_count;
+    if (ARRAY_RESERVE(c->process_tracks, c->process_track_room, n + 1) < 0)
+        return -1;
+    if (c->bucket_ns) {
+        if (ARRAY_RESERVE(c->process_curves, c->process_curve_room, n + 1) < 0)
+            return -1;
+        c->process_curves[n] = (struct curve){0};
+    }
+    c->process_tracks[n] = (struct process_track){.pid = pid};
+    start_total(&c->process_tracks[n].start, pid);
+    *ret_track = (uint32_t)++c->process_track_count;
+    return 0;
+}
+
+static int reserve_instances(struct chrome *c, size_t count)
+{
+    if (ARRAY_RESERVE(c->instances, c->instance_room, count) < 0)
+        return -1;
+    memset(c->instances + c->instance_count, 0,
+           (count - c->instance_count) * sizeof *c->instances);
+    c->instance_count = count;
+    return 0;
+}
+
+/* The first row of an instance: finds or adds the track of its pid. A row may name an instance
+ * that was not there before it. */
+static int add_instance(struct chrome *c, uint32_t process)
+{
+    if (process >= c->instance_count &&
+        reserve_instances(c, eh_model_processes(c->context.model)) < 0)
+        return -1;
+    uint32_t pid = eh_model_process(c->context.model, process)->pid;
+    uint32_t *id = map_id(&c->process_track_ids, pid, 0);
+    if (!id || (!*id && add_process_track(c, pid, id) < 0))
+        return -1;
+    c->instances[process].track = *id;
+    return 0;
+}
+
+/* A heap that was there already has a slice from the beginning. */
+static void begin_heap(struct chrome *c, const struct eh_event *row)
+{
+    struct filter_figures before = filter_heap_before(c->context.filter, row->heap_index);
+    struct eh_event beginning = *row;
+    beginning.time_ns = c->context.info->first_event_ns;
+    point_heap(c, &c->heaps[row->heap_index], beginning.time_ns, &before);
+    if (before.created)
+        begin_slice(c, &beginning);
+}
+
+static int add_heap_track(struct chrome *c, uint32_t pid, uint64_t handle, uint32_t *ret_track)
+{
+    size_t n = c->heap_track_count;
+    if (ARRAY_RESERVE(c->heap_tracks, c->heap_track_room, n + 1) < 0)
+        return -1;
+    if (c->bucket_ns) {
+        if (ARRAY_RESERVE(c->heap_curves, c->heap_curve_room, n + 1) < 0)
+            return -1;
+        c->heap_curves[n] = (struct heap_curves){0};
+    }
+    struct heap_track *h = &c->heap_tracks[n];
+    *h = (struct heap_track){0};
+    *put_hex(h->name, handle) = 0;
+    start_heap(&h->start, pid, h->name);
+    char *at = put_string(PUT(h->argument.text, ",\"heap\":\""), h->name);
+    chrome_end_piece(&h->argument, PUT(at, "\""));
+    *ret_track = (uint32_t)++c->heap_track_count;
+    return 0;
+}
+
+static int reserve_heaps(struct chrome *c, size_t count)
+{
+    if (ARRAY_RESERVE(c->heaps, c->heap_room, count) < 0)
+        return -1;
+    memset(c->heaps + c->heap_count, 0, (count - c->heap_count) * sizeof *c->heaps);
+    c->heap_count = count;
+    return 0;
+}
+
+/* The first row of a heap: finds or adds the track of its pid and handle. */
+static int add_heap(struct chrome *c, const struct eh_event *row)
+{
+    uint32_t process_track = c->instances[row->process].track;
+    uint32_t pid = c->process_tracks[process_track - 1].pid;
+    if (row->heap_index >= c->heap_count &&
+        reserve_heaps(c, eh_model_heaps(c->context.model)) < 0)
+        return -1;
+    uint32_t *id = map_id(&c->heap_track_ids, row->heap, process_track);
+    if (!id || (!*id && add_heap_track(c, pid, row->heap, id) < 0))
+        return -1;
+    c->heaps[row->heap_index].track = *id;
+    if (is_cut(c))
+        begin_heap(c, row);
+    return 0;
+}
+
+/* Where filters leave out what came before: begins the process's counter. */
+static void begin_total(struct chrome *c, const struct eh_event *row)
+{
+    struct instance *own = &c->instances[row->process];
+    if (is_cut(c))
+        point_total(c, own, c->context.info->first_event_ns,
+                    filter_process_before(c->context.filter, row->process));
+    if (row->flags & EH_HAS_LIVE)
+        point_total(c, own, row->time_ns, row->process_live_bytes);
+}
+
+static int meet_process(struct chrome *c, const struct eh_event *row)
+{
+    if (row->process < c->instance_count && c->instances[row->process].track)
+        return 0;
+    if (add_instance(c, row->process) < 0)
+        return -1;
+    if (c->context.filter)
+        begin_total(c, row);
+    return 0;
+}
+
+static int meet_first(struct chrome *c, const struct eh_event *row)
+{
+    if (meet_process(c, row) < 0)
+        return -1;
+    return row->heap_index ? add_heap(c, row) : 0;
+}
+
+/* Whose heap is known is known, too. */
+static inline int meet(struct chrome *c, const struct eh_event *row)
+{
+    if (row->heap_index < c->heap_count && c->heaps[row->heap_index].track)
+        return 0;
+    return meet_first(c, row);
 }
 
 /* ---- Instants ---- */
@@ -665,11 +739,21 @@ static int chrome_begin(void *state, const struct writer_context *context, struc
     return 0;
 }
 
+/* What is no event, of an instance that is shown. */
+static void take_special(struct chrome *c, const struct eh_event *row)
+{
+    if (!has_rows(c, row->process))
+        return;
+    if (row->kind == EH_PROCESS_END)
+        end_slices(c, row->process, row->time_ns);
+    else if (row->kind == EH_ELSEWHERE)
+        point_total(c, &c->instances[row->process], row->time_ns, row->process_live_bytes);
+}
+
 static int add_row(struct chrome *c, const struct eh_event *row)
 {
-    if (row->kind == EH_PROCESS_END) {
-        if (row->process < c->instance_count)
-            end_slices(c, row->process, row->time_ns);
+    if (row->kind > EH_DROP) {
+        take_special(c, row);
         return 0;
     }
     if (meet(c, row) < 0)
@@ -751,6 +835,7 @@ const struct writer chrome_writer = {
                 "  etl2chrome heap.etl kernel.etl    two files of one recording, with names\n"
                 "  etl2chrome --resolution 100us --no-events big.etl\n",
     .suffix = ".json",
+    .filtered = true,
     .state_size = sizeof(struct chrome),
     .options = chrome_options,
     .set = chrome_set,

@@ -1,6 +1,7 @@
 #include "writer.h"
 
 #include "etlheap.h"
+#include "filter.h"
 #include "options.h"
 #include "output.h"
 #include "pieces.h"
@@ -36,6 +37,9 @@ struct conversion {
     const struct writer *writer;
     struct settings settings;
     struct writer_needs needs;
+    struct filter filter;
+    bool filtered;
+    struct eh_info info; /* filtered: what the writer is told */
     struct report report;
     struct eh_error error;
     const char *const *inputs;
@@ -134,14 +138,14 @@ static int finish_text(const struct writer *w)
     return STATUS_FAILED;
 }
 
+/* Without empty lines between its parts: all of it fits on a screen. */
 static int print_help(const struct writer *w, const struct option_group *groups, size_t count)
 {
-    printf("%s: %s\n\n"
-           "Usage: %s [options] TRACE.etl [MORE.etl ...]\n"
-           "Several files are read as one trace; - is standard input.\n",
+    printf("%s: %s\n"
+           "Usage: %s [options] TRACE.etl [MORE.etl ...]    - is standard input\n",
            w->command, w->summary, w->command);
     options_print(stdout, groups, count);
-    printf("\nExamples:\n%s", w->examples);
+    printf("Examples:\n%s", w->examples);
     return finish_text(w);
 }
 
@@ -288,6 +292,11 @@ static void next_piece(void *context)
     c->piece_failed = c->piece_failed || begin_piece(c) < 0;
 }
 
+static int out_of_memory(struct conversion *c)
+{
+    return eh_fail(&c->error, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
+}
+
 static int begin_writer(struct conversion *c)
 {
     struct split *split = &c->settings.split;
@@ -295,9 +304,13 @@ static int begin_writer(struct conversion *c)
     split->next = next_piece;
     split->context = c;
     split->pieces = 1;
+    c->info = filter_info(&c->filter, eh_info(c->reader));
+    if (c->filtered && filter_begin(&c->filter, eh_model(c->reader)) < 0)
+        return out_of_memory(c);
     c->context = (struct writer_context){
-        .info = eh_info(c->reader),
+        .info = &c->info,
         .model = eh_model(c->reader),
+        .filter = c->filtered ? &c->filter : NULL,
         .census = eh_census(c->reader),
         .out = c->out,
         .split = split_is_wanted(split) ? split : NULL,
@@ -322,9 +335,11 @@ static int copy_rows(struct conversion *c)
     size_t count;
     int more;
     while ((more = eh_next(c->reader, &rows, &count, &c->error)) > 0) {
+        c->report.progress.rows += count;
+        if (c->filtered && filter_rows(&c->filter, &rows, &count) < 0)
+            return out_of_memory(c);
         if (settle(c, c->writer->rows(c->state, rows, count, &c->error)) < 0)
             return -1;
-        c->report.progress.rows += count;
     }
     return more;
 }
@@ -415,8 +430,11 @@ static int conclude(struct conversion *c)
     tell_stray(c);
     if (!tells_only(c) && stats->heap_events_total == 0)
         report_no_heap_events(r, c->inputs[0]);
+    if (c->filtered && stats->heap_events_total && !c->filter.shown)
+        report_warning(r, "no heap event passes the filters");
     if (!tells_only(c) && !c->settings.quiet)
-        report_summary(r, pieces_title(&c->data), eh_model(c->reader), stats);
+        report_summary(r, pieces_title(&c->data), eh_model(c->reader), stats,
+                       c->filtered ? &c->filter.shown : NULL);
     return report_has_loss(r, stats, c->settings.strict) ? STATUS_DAMAGED : STATUS_DECODED;
 }
 
@@ -427,6 +445,7 @@ static void release(struct conversion *c)
     free(c->state);
     out_close(c->out, NULL);
     eh_close(c->reader);
+    filter_finish(&c->filter);
     pieces_discard(&c->data);
     output_discard(&c->stats);
     free(c->default_name);
@@ -445,11 +464,24 @@ static int check_stats(struct conversion *c)
 /* Sums over the whole trace have no time. */
 static int check_split(struct conversion *c)
 {
-    if (!c->settings.split.period_ns || !c->needs.no_cuts_by_time)
+    if (!c->settings.split.period_ns || !c->needs.no_events)
         return 0;
     return eh_fail(&c->error, EH_ERR_USAGE, 0, EH_NO_OFFSET,
                    "--split-time cuts the table of events only; for others there are --split-rows "
                    "and --split-size");
+}
+
+/* Filters of events have no meaning where rows are sums. */
+static int check_filter(struct conversion *c)
+{
+    const char *option = filter_event_option(&c->filter);
+    c->filtered = filter_is_active(&c->filter);
+    if (!option || !c->needs.no_events)
+        return 0;
+    return eh_fail(&c->error, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                   "--%s chooses events, for the table of events only; --pid, --process and --heap "
+                   "choose rows in all",
+                   option);
 }
 
 static int status_of_failure(struct conversion *c)
@@ -476,6 +508,7 @@ int convert_main(const struct writer *writer, int argc, char **argv)
     const struct option_group groups[] = {
         {"Options", common_options, set_common, &c.settings},
         {"Format", writer->options, writer->set, c.state},
+        {"Filters", writer->filtered ? filter_options : NULL, filter_set, &c.filter},
         {"Pieces", writer->in_pieces ? split_options : NULL, split_set, &c.settings.split},
     };
     const size_t group_count = sizeof groups / sizeof *groups;
@@ -488,7 +521,7 @@ int convert_main(const struct writer *writer, int argc, char **argv)
     }
     if (writer->check && writer->check(c.state, &c.needs, &c.error) < 0)
         return status_of_failure(&c);
-    if (check_stats(&c) < 0 || check_split(&c) < 0)
+    if (check_stats(&c) < 0 || check_split(&c) < 0 || check_filter(&c) < 0)
         return status_of_failure(&c);
     c.inputs = (const char *const *)(argv + 1);
     c.input_count = (size_t)operands;

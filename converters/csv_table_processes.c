@@ -1,5 +1,6 @@
 /* The processes table: what the trace tells of each process instance. */
 #include "csv_table.h"
+#include "filter.h"
 
 #include "base/array.h"
 
@@ -31,6 +32,15 @@ static int take_rows(struct csv_sheet *sheet, const struct eh_event *rows, size_
     return 0;
 }
 
+/* Whether the filters choose it; --heap does if the process has an event in a chosen heap. */
+static bool is_chosen(const struct processes *s, uint32_t process)
+{
+    const struct filter *filter = s->sheet.context->filter;
+    bool has_events = process < s->room && s->has_events[process];
+    return !filter || (filter_has_process(filter, process) &&
+                       (!filter->heap_handles.count || has_events));
+}
+
 /* The model has an instance for every stretch of a pid's time, also where nothing happened in it
  * but its end by the start of the next. */
 static bool is_told_of(const struct processes *s, uint32_t process, const struct eh_process *p)
@@ -58,7 +68,7 @@ static int write_processes(struct csv_sheet *sheet)
     const struct eh_model *model = sheet->context->model;
     for (uint32_t process = 1; process < eh_model_processes(model); process++) {
         const struct eh_process *p = eh_model_process(model, process);
-        if (is_told_of(s, process, p))
+        if (is_told_of(s, process, p) && is_chosen(s, process))
             write_process(sheet, process, p);
     }
     return 0;

@@ -1,6 +1,10 @@
 /* The stacks table: one row for each frame of each stack that a heap event has. */
 #include "csv_table.h"
 
+#include "base/array.h"
+
+#include <stdlib.h>
+
 enum { STACK_ID, DEPTH, ADDRESS, MODULE, OFFSET, SYMBOL, COLUMNS };
 
 static const char *const column_names[COLUMNS] = {
@@ -10,7 +14,9 @@ static const char *const column_names[COLUMNS] = {
 
 struct stacks {
     struct csv_sheet sheet;
-    uint32_t written; /* stacks */
+    uint32_t written; /* stacks, without filters */
+    bool *used;       /* by stack: a chosen event has it */
+    size_t room;
 };
 
 static void write_frame(struct csv_sheet *sheet, uint32_t stack, uint32_t depth,
@@ -29,24 +35,57 @@ static void write_frame(struct csv_sheet *sheet, uint32_t stack, uint32_t depth,
     csv_write_row(sheet, cells);
 }
 
+static void write_stack(struct csv_sheet *sheet, uint32_t id)
+{
+    const struct eh_model *model = sheet->context->model;
+    struct eh_stack stack = eh_model_stack(model, id);
+    for (uint32_t depth = 0; depth < stack.depth; depth++)
+        write_frame(sheet, id, depth, eh_model_frame(model, stack.frames[depth]));
+}
+
 /* Ids are given in the order in which rows come to need them: what is new goes out at once. */
-static int write_new_stacks(struct csv_sheet *sheet)
+static void write_new_stacks(struct csv_sheet *sheet)
 {
     struct stacks *s = (struct stacks *)sheet;
-    const struct eh_model *model = sheet->context->model;
-    while (s->written + 1 < eh_model_stacks(model)) {
-        uint32_t id = ++s->written;
-        struct eh_stack stack = eh_model_stack(model, id);
-        for (uint32_t depth = 0; depth < stack.depth; depth++)
-            write_frame(sheet, id, depth, eh_model_frame(model, stack.frames[depth]));
+    while (s->written + 1 < eh_model_stacks(sheet->context->model))
+        write_stack(sheet, ++s->written);
+}
+
+/* Chosen rows may come to a stack late that others used before: the order is known at the end. */
+static int note_stacks(struct stacks *s, const struct eh_event *rows, size_t count)
+{
+    for (const struct eh_event *row = rows; row < rows + count; row++) {
+        if (!row->stack || row->kind >= EH_HEAP_KINDS || row->flags & EH_HIDDEN)
+            continue;
+        if (ARRAY_RESERVE_ZEROED(s->used, s->room, row->stack + (size_t)1) < 0)
+            return -1;
+        s->used[row->stack] = true;
     }
     return 0;
 }
 
 static int take_rows(struct csv_sheet *sheet, const struct eh_event *rows, size_t count)
 {
-    (void)rows, (void)count;
-    return write_new_stacks(sheet);
+    if (sheet->context->filter)
+        return note_stacks((struct stacks *)sheet, rows, count);
+    write_new_stacks(sheet);
+    return 0;
+}
+
+static int write_rest(struct csv_sheet *sheet)
+{
+    const struct stacks *s = (struct stacks *)sheet;
+    if (!sheet->context->filter)
+        write_new_stacks(sheet);
+    for (uint32_t id = 1; id < s->room; id++)
+        if (s->used[id])
+            write_stack(sheet, id);
+    return 0;
+}
+
+static void done(struct csv_sheet *sheet)
+{
+    free(((struct stacks *)sheet)->used);
 }
 
 const struct csv_table csv_table_stacks = {
@@ -56,5 +95,6 @@ const struct csv_table csv_table_stacks = {
     .default_count = COLUMNS,
     .state_size = sizeof(struct stacks),
     .rows = take_rows,
-    .end = write_new_stacks,
+    .end = write_rest,
+    .done = done,
 };

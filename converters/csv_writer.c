@@ -101,7 +101,7 @@ static int check(void *state, struct writer_needs *ret_needs, struct eh_error *e
     if (!s->table)
         s->table = tables[0];
     ret_needs->outstanding = s->table->needs_outstanding;
-    ret_needs->no_cuts_by_time = s->table != &csv_table_events;
+    ret_needs->no_events = s->table != &csv_table_events;
     if (!s->wanted.dialect.delimiter)
         s->wanted.dialect.delimiter = ',';
     s->wanted.columns_given = s->column_list;
@@ -172,11 +172,11 @@ const struct writer csv_writer = {
     .summary = "Windows heap events of an .etl trace as CSV, one row each, or a table of sums",
     .examples = "  etl2csv heap.etl                          writes heap.csv\n"
                 "  etl2csv heap.etl kernel.etl -o all.csv    with the process names of kernel.etl\n"
-                "  etl2csv --columns time_ns,event,size_bytes -c heap.etl | head\n"
-                "  etl2csv --table callsites heap.etl -o sites.csv    who allocates how much\n"
-                "  etl2csv - < heap.etl | sqlite3 heap.db '.import --csv /dev/stdin heap'\n",
+                "  etl2csv -c --event free --lifetime 10s.. --columns time_ns,size_bytes heap.etl\n"
+                "  etl2csv --table callsites heap.etl -o sites.csv    who allocates how much\n",
     .suffix = ".csv",
     .in_pieces = true,
+    .filtered = true,
     .state_size = sizeof(struct csv),
     .options = options,
     .set = set_option,

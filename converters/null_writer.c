@@ -38,6 +38,7 @@ const struct writer null_writer = {
     .summary = "decodes a trace and writes nothing, for measuring",
     .examples = "  etl2null -c heap.etl\n",
     .suffix = ".null",
+    .filtered = true,
     .options = options,
     .set = take_option,
     .begin = begin,

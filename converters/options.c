@@ -1,8 +1,9 @@
 #include "options.h"
 
+#include "nearest.h"
+
 #include <string.h>
 
-#define NAME_MAX_BYTES 32 /* longer words are not compared with option names */
 #define HELP_COLUMN    29
 
 struct parser {
@@ -64,44 +65,15 @@ static bool find_letter(const struct parser *p, char letter, struct found *ret)
     return false;
 }
 
-/* How many letters must be changed, added or left out to make `a` into `b`. */
-static unsigned edit_distance(const char *a, size_t a_length, const char *b)
-{
-    unsigned row[NAME_MAX_BYTES + 1];
-    for (unsigned i = 0; i <= a_length; i++)
-        row[i] = i;
-    for (unsigned j = 1; b[j - 1]; j++) {
-        unsigned diagonal = row[0];
-        row[0] = j;
-        for (size_t i = 1; i <= a_length; i++) {
-            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[i];
-            if (row[i] + 1 < best)
-                best = row[i] + 1;
-            if (row[i - 1] + 1 < best)
-                best = row[i - 1] + 1;
-            row[i] = best;
-        }
-    }
-    return row[a_length];
-}
-
-/* The option that was probably meant, or NULL. The beginning of a name is taken for the name. */
+/* The option that was probably meant, or NULL. */
 static const char *nearest_name(const struct parser *p, const char *name, size_t length)
 {
-    const char *nearest = NULL;
-    unsigned least = (unsigned)length / 3 + 2;
+    struct nearest nearest;
     struct found f = {0};
-    while (length && length <= NAME_MAX_BYTES && next_option(p->groups, p->count, &f)) {
-        if (!strncmp(f.spec->name, name, length))
-            return f.spec->name;
-        unsigned distance = edit_distance(name, length, f.spec->name);
-        if (distance < least) {
-            least = distance;
-            nearest = f.spec->name;
-        }
-    }
-    return nearest;
+    nearest_begin(&nearest, name, length);
+    while (next_option(p->groups, p->count, &f))
+        nearest_offer(&nearest, f.spec->name);
+    return nearest.found;
 }
 
 static int unknown_name(const struct parser *p, const char *name, size_t length)
@@ -216,7 +188,7 @@ void options_print(FILE *to, const struct option_group *groups, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (!groups[i].specs || !groups[i].specs->name)
             continue;
-        fprintf(to, "\n%s:\n", groups[i].heading);
+        fprintf(to, "%s:\n", groups[i].heading);
         for (const struct option_spec *spec = groups[i].specs; spec->name; spec++)
             print_option(to, spec);
     }

@@ -84,6 +84,42 @@ static void write_held_total(struct process_counter *c, struct trace *t)
     c->exact.held = false;
 }
 
+void heap_counters_point(struct heap_counters *c, struct trace *t, int64_t bucket_ns,
+                         const struct curve_point *point)
+{
+    struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
+    if (bucket_ns != CURVE_EXACT) {
+        size_t i = curve_add(&c->bytes, bucket_ns, point->time_ns, point->value, bytes);
+        size_t k = curve_add(&c->blocks, bucket_ns, point->time_ns, point->beside, blocks);
+        write_pair(c, t, bytes, i, blocks, k);
+        return;
+    }
+    if (point->time_ns > c->exact.time_ns) {
+        write_held_pair(c, t);
+        c->exact.time_ns = point->time_ns;
+    }
+    c->exact.bytes = point->value;
+    c->exact.blocks = point->beside;
+    c->exact.held = true;
+}
+
+void process_counter_point(struct process_counter *c, struct trace *t, int64_t bucket_ns,
+                           const struct curve_point *point)
+{
+    struct curve_point bytes[CURVE_POINTS];
+    if (bucket_ns != CURVE_EXACT) {
+        size_t i = curve_add(&c->bytes, bucket_ns, point->time_ns, point->value, bytes);
+        write_total(c, t, bytes, i);
+        return;
+    }
+    if (point->time_ns > c->exact.time_ns) {
+        write_held_total(c, t);
+        c->exact.time_ns = point->time_ns;
+    }
+    c->exact.bytes = point->value;
+    c->exact.held = true;
+}
+
 void heap_counters_flush(struct heap_counters *c, struct trace *t)
 {
     struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];

@@ -33,6 +33,8 @@ struct process_counter {
     struct curve bytes;
 };
 
+/* In points of a heap, curve_point.value is its live bytes, .beside its live blocks. */
+
 /* Describes the tracks below `parent` (a process's counter at `rank`) and opens the sequence. */
 void heap_counters_open(struct heap_counters *c, struct trace *t, uint64_t parent);
 void process_counter_open(struct process_counter *c, struct trace *t, uint64_t parent,
@@ -79,6 +81,12 @@ static inline void counters_add(struct heap_counters *heap, struct process_count
 /* The same for counters of which only the points remain that curve_add() leaves. */
 void counters_add_thinned(struct heap_counters *heap, struct process_counter *process,
                           struct trace *t, int64_t bucket_ns, const struct eh_event *row);
+
+/* A point of one of them alone, which no row of that heap makes. */
+void heap_counters_point(struct heap_counters *c, struct trace *t, int64_t bucket_ns,
+                         const struct curve_point *point);
+void process_counter_point(struct process_counter *c, struct trace *t, int64_t bucket_ns,
+                           const struct curve_point *point);
 
 /* Writes what the curves still hold. */
 void heap_counters_flush(struct heap_counters *c, struct trace *t);

@@ -78,6 +78,7 @@ struct profile {
     uint64_t dumps_passed;      /* of the evenly spaced ones */
     uint64_t next_dump;         /* number of records at which the next of them lies */
     bool has_stacks, started, due, sealed_any;
+    bool has_earlier; /* changes from before the time that is shown */
     int64_t sealed_ns; /* last dump's time, written or waiting */
     uint64_t live, peak_live;
     int64_t peak_ns;
@@ -92,7 +93,7 @@ struct profile {
 /* Dump k of n lies at k/n of the heap records, rounded up. */
 static uint64_t next_dump(const struct profiles *p, const struct profile *f)
 {
-    if (!f->expected || f->dumps_passed >= p->dumps)
+    if (p->by_time || !f->expected || f->dumps_passed >= p->dumps)
         return UINT64_MAX;
     uint64_t k = f->dumps_passed + 1;
     uint64_t rest = f->expected % p->dumps;
@@ -103,6 +104,8 @@ uint32_t profile_open(struct profiles *p, uint32_t process)
 {
     if (!p->dumps)
         return UINT32_MAX;
+    if (process < p->of_process_room && p->of_process[process])
+        return p->of_process[process] - 1;
     if (ARRAY_RESERVE(p->all, p->room, p->count + 1) < 0) {
         p->trace->out_of_memory = true;
         return UINT32_MAX;
@@ -562,15 +565,35 @@ static inline void count_block(struct profiles *p, struct profile *f, const stru
     }
 }
 
+/* Inlined by force, as touch_site(). */
+__attribute__((always_inline)) static inline void
+count_change(struct profiles *p, struct profile *f, const struct eh_event *row)
+{
+    if (row->flags & (EH_ADDED | EH_REMOVED)) {
+        count_block(p, f, row);
+    } else if (row->flags & EH_RESIZED) {
+        f->live += row->size - row->previous_size;
+        resize_block(p, f, row);
+    }
+}
+
+/* The first row's time, or where changes lie before what is shown, the beginning of that. */
+static int64_t start(struct profiles *p, struct profile *f, int64_t ns)
+{
+    f->started = true;
+    f->due = f->has_earlier;
+    f->first_ns = trace_clamp(p->trace, f->has_earlier ? p->from_ns : ns);
+    return f->first_ns;
+}
+
 /* Times before the trace's first are taken as that, and so never lie ahead. */
 static inline void move_to(struct profiles *p, struct profile *f, int64_t ns)
 {
     if (ns > TRACE_LATEST_NS)
         ns = TRACE_LATEST_NS;
-    if (!f->started) {
-        f->started = true;
-        f->first_ns = f->now_ns = trace_clamp(p->trace, ns);
-    } else if (ns > f->now_ns) {
+    if (!f->started)
+        f->now_ns = start(p, f, ns);
+    if (ns > f->now_ns) {
         close_moment(p, f);
         f->now_ns = ns;
     }
@@ -585,12 +608,36 @@ void profile_row(struct profiles *p, uint32_t profile, const struct eh_event *ro
     move_to(p, f, row->time_ns);
     if (row->kind < EH_HEAP_KINDS)
         count_record(p, f);
-    if (row->flags & (EH_ADDED | EH_REMOVED)) {
-        count_block(p, f, row);
-    } else if (row->flags & EH_RESIZED) {
-        f->live += row->size - row->previous_size;
-        resize_block(p, f, row);
+    count_change(p, f, row);
+}
+
+/* The profile of a process whose tracks are not there yet. */
+static uint32_t find_or_open(struct profiles *p, uint32_t process)
+{
+    if (!p->dumps || !process)
+        return UINT32_MAX;
+    if (ARRAY_RESERVE_ZEROED(p->of_process, p->of_process_room, process + (size_t)1) < 0) {
+        p->trace->out_of_memory = true;
+        return UINT32_MAX;
     }
+    uint32_t profile = profile_open(p, process);
+    p->of_process[process] = profile + 1;
+    return profile;
+}
+
+void profile_earlier(struct profiles *p, const struct eh_event *row)
+{
+    uint32_t profile = find_or_open(p, row->process);
+    if (profile == UINT32_MAX || row->reason == EH_DROP_PROCESS_END)
+        return;
+    p->all[profile].has_earlier = true;
+    count_change(p, &p->all[profile], row);
+}
+
+void profiles_dump(struct profiles *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        p->all[i].due = p->all[i].due || p->all[i].started;
 }
 
 int64_t profile_close(struct profiles *p, uint32_t profile, int64_t limit_ns)
@@ -624,6 +671,7 @@ void profiles_finish(struct profiles *p)
     free(p->streams);
     free(p->sites);
     free(p->all);
+    free(p->of_process);
     map_finish(&p->stream_of);
     map_finish(&p->site_of);
     map_finish(&p->same_stack);

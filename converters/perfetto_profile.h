@@ -28,6 +28,8 @@ struct profiles {
     struct intern *intern;
     uint64_t dumps; /* evenly spaced ones per process; 0: no profile */
     bool per_heap;  /* a heap_name and sequence per heap, not per process */
+    int64_t from_ns; /* where EH_EARLIER rows come: the beginning of the time that is shown */
+    bool by_time;   /* not all rows come: profiles_dump() says when, not the count of the rows */
 
     struct profile *all;
     size_t count, room;
@@ -35,6 +37,8 @@ struct profiles {
     size_t stream_count, stream_room;
     struct profile_site *sites;
     size_t site_count, site_room;
+    uint32_t *of_process; /* by process instance: profile + 1, where profile_earlier() opened it */
+    size_t of_process_room;
     struct map stream_of;  /* (heap index, 0) to stream + 1, with per_heap */
     uint32_t recent[PROFILE_RECENT]; /* sites + 1, by a hash of what site_of knows them by */
     struct map site_of;    /* (stack or pseudo-stack, heap index) to site + 1 */
@@ -47,6 +51,13 @@ uint32_t profile_open(struct profiles *p, uint32_t process);
 
 /* Takes in a row of the instance. */
 void profile_row(struct profiles *p, uint32_t profile, const struct eh_event *row);
+
+/* Takes in an EH_EARLIER row: the profile of its process, when it is opened, begins with all of them
+ * and a dump at the beginning of the time that is shown. */
+void profile_earlier(struct profiles *p, const struct eh_event *row);
+
+/* Takes a dump of every open profile as it is now, once its next row comes. */
+void profiles_dump(struct profiles *p);
 
 /* Writes what is left, at times before `limit_ns`, where the pid belongs to someone else. Returns
  * the time of the last dump, INT64_MIN if there is none. */

@@ -2,6 +2,7 @@
 
 #include "base/array.h"
 #include "base/map.h"
+#include "filter.h"
 #include "perfetto_counters.h"
 #include "perfetto_instants.h"
 #include "perfetto_intern.h"
@@ -52,7 +53,11 @@ struct perfetto {
     struct profiles profiles;
     int64_t bucket_ns;
     bool show_instants;
+    const struct filter *filter; /* NULL: everything is shown */
     int64_t last_event_ns; /* of the rows so far */
+    uint64_t dumps_passed; /* of those that lie evenly in time, see profiles.by_time */
+    int64_t dump_ns;       /* of the next of them, INT64_MAX without */
+    int64_t watch_ns;      /* a row later than this makes one of the two above due */
 
     struct process *processes;
     size_t process_count, process_room;
@@ -106,6 +111,16 @@ static int64_t take_pid(struct perfetto *w, const struct eh_process *instance, u
     return ns;
 }
 
+/* Where the time is cut, counters begin with what was live then. */
+static void begin_process(struct perfetto *w, struct process *p, uint32_t process)
+{
+    if (!w->filter || !w->filter->by_time)
+        return;
+    struct curve_point point = {.time_ns = w->trace.info->first_event_ns,
+                                .value = filter_process_before(w->filter, process)};
+    process_counter_point(&p->total, &w->trace, w->bucket_ns, &point);
+}
+
 static void describe_process(struct perfetto *w, uint32_t number, const struct eh_event *row)
 {
     struct trace *t = &w->trace;
@@ -119,6 +134,7 @@ static void describe_process(struct perfetto *w, uint32_t number, const struct e
         p->track = track_plain(t, 0, "Unknown process", NULL, (int32_t)number);
     }
     process_counter_open(&p->total, t, p->track, RANK_TOTAL);
+    begin_process(w, p, row->process);
     p->heaps_track = track_plain(t, p->track, "Heaps", NULL, RANK_HEAPS);
 }
 
@@ -173,6 +189,26 @@ static void put_description(char *text, int64_t ns)
     *at = 0;
 }
 
+static void begin_slice(struct perfetto *w, struct heap *h, uint64_t handle, int64_t ns)
+{
+    char name[HEAP_NAME_BYTES];
+    put_heap_name(name, handle);
+    slice_begin(&w->trace, h->track, name, ns);
+    h->slice_open = true;
+}
+
+/* As begin_process(); a heap that was there already has a slice from the beginning. */
+static void begin_heap(struct perfetto *w, struct heap *h, const struct eh_event *row)
+{
+    if (!w->filter || !w->filter->by_time)
+        return;
+    struct filter_figures before = filter_heap_before(w->filter, row->heap_index);
+    struct curve_point point = {w->trace.info->first_event_ns, before.bytes, before.blocks};
+    heap_counters_point(&h->counters, &w->trace, w->bucket_ns, &point);
+    if (before.created)
+        begin_slice(w, h, row->heap, point.time_ns);
+}
+
 static void describe_heap(struct perfetto *w, uint32_t process, const struct eh_event *row)
 {
     struct process *p = &w->processes[process];
@@ -185,6 +221,7 @@ static void describe_heap(struct perfetto *w, uint32_t process, const struct eh_
     h->process = process;
     h->next = p->heaps;
     p->heaps = row->heap_index;
+    begin_heap(w, h, row);
 }
 
 /* Makes room for the heap index; new places are zeroed. */
@@ -205,12 +242,8 @@ static void draw_slice(struct perfetto *w, struct heap *h, const struct eh_event
         slice_end(&w->trace, h->track, row->time_ns);
         h->slice_open = false;
     }
-    if (row->kind == EH_CREATE) {
-        char name[HEAP_NAME_BYTES];
-        put_heap_name(name, row->heap);
-        slice_begin(&w->trace, h->track, name, row->time_ns);
-        h->slice_open = true;
-    }
+    if (row->kind == EH_CREATE)
+        begin_slice(w, h, row->heap, row->time_ns);
 }
 
 static inline void count_heap(struct perfetto *w, struct heap *h, const struct eh_event *row)
@@ -300,6 +333,36 @@ static void describe_named_threads(struct perfetto *w)
     }
 }
 
+/* --- Moments of the whole trace ---------------------------------------------------------- */
+
+/* When the next of the dumps lies that are spaced evenly in time; the last one is that at the end. */
+static int64_t next_dump(struct perfetto *w, const struct eh_info *info)
+{
+    uint64_t span = (uint64_t)info->last_event_ns - (uint64_t)info->first_event_ns;
+    uint64_t dumps = w->profiles.dumps, k = w->dumps_passed + 1;
+    if (!w->profiles.by_time || k >= dumps)
+        return INT64_MAX;
+    return (int64_t)((uint64_t)info->first_event_ns + span / dumps * k + span % dumps * k / dumps);
+}
+
+static void set_watch(struct perfetto *w)
+{
+    w->watch_ns = w->last_event_ns < w->dump_ns ? w->last_event_ns : w->dump_ns;
+}
+
+static void pass_watch(struct perfetto *w, int64_t ns)
+{
+    if (ns > w->last_event_ns)
+        w->last_event_ns = ns;
+    if (ns > w->dump_ns)
+        profiles_dump(&w->profiles);
+    while (ns > w->dump_ns) {
+        w->dumps_passed++;
+        w->dump_ns = next_dump(w, w->trace.info);
+    }
+    set_watch(w);
+}
+
 /* --- The writer -------------------------------------------------------------------------- */
 
 enum {
@@ -333,6 +396,16 @@ static int out_of_memory(struct eh_error *e)
     return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
 }
 
+/* Where rows are left out, dumps cannot be spaced by their number. */
+static void plan_dumps(struct perfetto *w, const struct eh_info *info)
+{
+    struct profiles *p = &w->profiles;
+    p->by_time = w->filter && (w->filter->by_time || w->filter->heap_handles.count);
+    p->from_ns = info->first_event_ns;
+    w->dump_ns = next_dump(w, info);
+    set_watch(w);
+}
+
 static int perfetto_begin(void *state, const struct writer_context *context, struct eh_error *e)
 {
     struct perfetto *w = state;
@@ -343,7 +416,9 @@ static int perfetto_begin(void *state, const struct writer_context *context, str
         w->profiles.dumps = PROFILE_DUMPS;
     w->bucket_ns = timeline_bucket_ns(&w->timeline, context->info);
     w->show_instants = timeline_instants(&w->timeline, context->info);
+    w->filter = context->filter;
     w->last_event_ns = context->info->last_event_ns;
+    plan_dumps(w, context->info);
     timeline_tell(&w->timeline, context);
     trace_start(&w->trace, context);
     return 0;
@@ -372,8 +447,26 @@ static inline int write_row(struct perfetto *w, const struct eh_event *row)
 static void end_process(struct perfetto *w, const struct eh_event *row)
 {
     uint32_t number = number_of(w, row->process);
-    if (row->kind == EH_PROCESS_END && number)
+    if (number)
         close_process(w, &w->processes[number - 1], row->time_ns, row->time_ns);
+}
+
+static void count_elsewhere(struct perfetto *w, const struct eh_event *row)
+{
+    uint32_t number = number_of(w, row->process);
+    struct curve_point point = {.time_ns = row->time_ns, .value = row->process_live_bytes};
+    if (number)
+        process_counter_point(&w->processes[number - 1].total, &w->trace, w->bucket_ns, &point);
+}
+
+static void take_special(struct perfetto *w, const struct eh_event *row)
+{
+    if (row->kind == EH_PROCESS_END)
+        end_process(w, row);
+    else if (row->kind == EH_ELSEWHERE)
+        count_elsewhere(w, row);
+    else if (row->kind == EH_EARLIER)
+        profile_earlier(&w->profiles, row);
 }
 
 static int perfetto_rows(void *state, const struct eh_event *rows, size_t count,
@@ -382,11 +475,11 @@ static int perfetto_rows(void *state, const struct eh_event *rows, size_t count,
     struct perfetto *w = state;
     for (const struct eh_event *row = rows; row < rows + count; row++) {
         if (row->kind > EH_DROP) {
-            end_process(w, row);
+            take_special(w, row);
             continue;
         }
-        if (row->time_ns > w->last_event_ns)
-            w->last_event_ns = row->time_ns;
+        if (row->time_ns > w->watch_ns)
+            pass_watch(w, row->time_ns);
         if (write_row(w, row) < 0)
             return out_of_memory(e);
     }
@@ -432,6 +525,7 @@ const struct writer perfetto_writer = {
                 "  etl2perfetto heap.etl kernel.etl  two files of one recording, with names\n"
                 "  etl2perfetto --resolution 100us --profile-dumps 50 big.etl\n",
     .suffix = ".pftrace",
+    .filtered = true,
     .binary = true,
     .state_size = sizeof(struct perfetto),
     .options = perfetto_options,

@@ -103,7 +103,7 @@ static void print_count(uint64_t n, const char *one, const char *many)
 }
 
 void report_summary(struct report *r, const char *output, const struct eh_model *model,
-                    const struct eh_stats *stats)
+                    const struct eh_stats *stats, const uint64_t *shown)
 {
     fprintf(stderr, "%s: %s: ", r->command, output);
     print_count(stats->heap_events_total, "heap event", "heap events");
@@ -112,6 +112,8 @@ void report_summary(struct report *r, const char *output, const struct eh_model 
         print_count(heap_owners(model), "process", "processes");
         fputs(" in ", stderr);
         print_count(eh_model_heaps(model) - 1, "heap", "heaps");
+        if (shown)
+            fprintf(stderr, ", %" PRIu64 " events shown", *shown);
     }
     if (stats->has_peak) {
         fputs("; peak ", stderr);

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct filter;
+
 /* An option of the command line. Common options (options.c) and a writer's own share this form,
  * from which parsing and --help are made. */
 struct option_spec {
@@ -32,8 +34,9 @@ struct split;
 
 /* Lives until `done` has returned. */
 struct writer_context {
-    const struct eh_info *info;
+    const struct eh_info *info; /* where filters cut the time, of what is left */
     const struct eh_model *model;
+    const struct filter *filter; /* NULL: everything is shown */
     const struct eh_census *census; /* NULL unless the writer needs one */
     struct out *out;
     struct split *split; /* where to cut the output (split.h); NULL: nowhere */
@@ -45,7 +48,7 @@ struct writer_context {
 /* What a writer asks of the driver. Zeroed is nothing. */
 struct writer_needs {
     bool outstanding; /* eh_options.outstanding */
-    bool no_cuts_by_time; /* what it writes is not single events */
+    bool no_events; /* what it writes is no single events: no pieces by time, no filters of events */
     /* context->census; of a writer that tells about the trace instead of converting it: its output
      * goes to standard output unless -o names a file, and the driver says nothing of the trace. */
     enum eh_census_extent census;
@@ -58,6 +61,7 @@ struct writer {
     const char *suffix;  /* ".csv" */
     bool binary;         /* never to a terminal */
     bool in_pieces;      /* heeds context->split */
+    bool filtered;       /* heeds context->filter and rows that it hides */
     size_t state_size;
     const struct option_spec *options; /* ends with a NULL name */
 

@@ -42,6 +42,10 @@ enum eh_kind {
     EH_PROCESS_END,          /* a process instance ended; its drops stand before it */
     EH_OUTSTANDING,          /* a block that is live at the end: time_ns and thread_id of its birth.
                               * With eh_options.outstanding; by birth, behind all other rows */
+
+    /* Made by filters, never by the reader. */
+    EH_ELSEWHERE, /* a change in a heap that is left out: only the process's live figures hold */
+    EH_EARLIER,   /* a change before the time that is shown: for sums since the trace's start */
     EH_KINDS
 };
 

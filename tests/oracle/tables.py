@@ -1,6 +1,6 @@
 """The tables of etl2csv other than events, for the oracle (semantics 4 and 5).
 
-Each function takes a finished heap.Heap and returns the table's rows, as lists of cells in the
+Each function takes a finished heap.Heap, or a filters.View of one, and returns the table's rows, as lists of cells in the
 order of COLUMNS. None is an empty cell.
 """
 
@@ -78,9 +78,14 @@ def heaps(replay):
     return table
 
 
+def live_blocks(replay):
+    has_state = getattr(replay, 'has_state', lambda state: True)
+    return [block for instance in replay.instances for state in instance.heaps.values()
+            if has_state(state) for block in state.blocks.values()]
+
+
 def outstanding(replay):
-    blocks = [block for instance in replay.instances for state in instance.heaps.values()
-              for block in state.blocks.values()]
+    blocks = live_blocks(replay)
     blocks.sort(key=lambda block: (block.birth, block.order))
     return [identity((block.heap.instance, block.heap.handle))
             + [hexadecimal(block.address), block.size, block.birth, block.row.tid,
@@ -115,7 +120,7 @@ def temporaries(replay):
     """The blocks that were freed with no other block added to their process in between."""
     last = {}  # instance: its youngest block
     found = set()
-    for what, _, block, _, _ in replay.journal:
+    for what, _, block, _, _ in getattr(replay, 'whole_journal', replay.journal):
         instance = block.heap.instance
         if what == 'add':
             last[instance] = block
@@ -145,11 +150,9 @@ def callsites(replay):
             if block in temporary:
                 short.add(block)
     outstanding = {}
-    for instance in replay.instances:
-        for state in instance.heaps.values():
-            for block in state.blocks.values():
-                stack = block.row.stack
-                outstanding.setdefault(stack.id if stack else None, []).append(block)
+    for block in live_blocks(replay):
+        stack = block.row.stack
+        outstanding.setdefault(stack.id if stack else None, []).append(block)
     return [[number, len(blocks), sum(allocated) & MASK64, len(freed), sum(live) & MASK64,
              len(outstanding.get(number, ())), len(short)]
             for number, (blocks, allocated, freed, live, short)
