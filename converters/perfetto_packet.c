@@ -147,8 +147,8 @@ char *put_heap_sample(char *at, uint32_t callstack, const struct tally *t)
 {
     char *content = skip_length(at, SAMPLES);
     at = put_field(content, SAMPLE_CALLSTACK, callstack);
-    at = put_field(at, SAMPLE_ALLOCATED, t->allocated);
-    at = put_field(at, SAMPLE_FREED, t->freed);
+    at = put_field(at, SAMPLE_ALLOCATED, signed_value(t->allocated));
+    at = put_field(at, SAMPLE_FREED, signed_value(t->freed));
     at = put_field(at, SAMPLE_ALLOCS, t->allocs);
     at = put_field(at, SAMPLE_FREES, t->frees);
     set_length(content, at);

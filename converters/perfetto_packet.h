@@ -172,7 +172,8 @@ struct tally {
     uint64_t allocs, frees;
 };
 
-/* A ProcessHeapSamples.samples field. */
+/* A ProcessHeapSamples.samples field. Readers take the bytes for signed and drop a stack whose
+ * figures fall: sums above INT64_MAX are written as INT64_MAX. */
 #define HEAP_SAMPLE_BYTES 64
 char *put_heap_sample(char *at, uint32_t callstack, const struct tally *t);
 

@@ -206,7 +206,7 @@ START_TEST(heap_sample)
     sample.has_callstack_id = sample.has_self_allocated = sample.has_self_freed = 1;
     sample.has_alloc_count = sample.has_free_count = 1;
     sample.callstack_id = UINT32_MAX;
-    sample.self_allocated = tally.allocated;
+    sample.self_allocated = value > INT64_MAX ? INT64_MAX : value;
     sample.self_freed = tally.freed;
     sample.alloc_count = tally.allocs;
     sample.free_count = tally.frees;
