@@ -88,7 +88,7 @@ char *put_new_leading(char *at, struct text_leading *l, uint64_t leading)
 {
     l->above = leading + 1;
     l->length = (uint64_t)(put_u64(at, leading) - at);
-    memcpy(l->text, at, l->length);
+    memcpy(l->text, at, (size_t)l->length);
     return at + l->length;
 }
 

@@ -254,9 +254,8 @@ static void print_event(FILE *f, const struct eh_event *r)
 static void print_utc(FILE *f, int64_t time_ns)
 {
     /* The test's times reach the ends of 64 bits. */
-    __int128 sum = (__int128)START_NS + time_ns;
-    int64_t ns = sum > INT64_MAX ? INT64_MAX : sum < INT64_MIN ? INT64_MIN : (int64_t)sum;
-    time_t second = ns / 1000000000 - (ns % 1000000000 < 0);
+    int64_t ns = time_ns > INT64_MAX - START_NS ? INT64_MAX : START_NS + time_ns;
+    time_t second = (time_t)(ns / 1000000000 - (ns % 1000000000 < 0));
     struct tm tm;
     char text[64];
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", gmtime_r(&second, &tm));

@@ -408,7 +408,7 @@ START_TEST(random_bytes)
             bytes[n++] = (uint8_t)(state >> 56) & (round & 1 ? 0xFF : 0x77);
         } while (n < sizeof bytes && (n < 300 || (state >> 40) % 400));
         uint8_t *in = tight_copy(bytes, n);
-        size_t room = (state >> 20) % 5000;
+        size_t room = (size_t)(state >> 20) % 5000;
         uint8_t *out = malloc(room ? room : 1);
         ck_assert_ptr_nonnull(out);
         for (size_t f = 0; f < 3; f++)

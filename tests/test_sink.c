@@ -105,7 +105,7 @@ START_TEST(packed)
 {
     int fd = new_file();
     struct out *o = open_sink(fd, _i);
-    uint64_t length = put_all_sizes(o);
+    size_t length = (size_t)put_all_sizes(o);
     ck_assert_int_eq(out_close(o, NULL), 0);
     size_t n;
     uint8_t *bytes = file_bytes(fd, &n);

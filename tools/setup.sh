@@ -1,8 +1,10 @@
-# Shared by tools/check and tools/demo (sourced, POSIX sh): makes sure that what a build needs is
-# installed. On Debian and its kin missing packages are installed by name; elsewhere it says what
-# is missing.
+# Shared by tools/check, tools/check-arches and tools/demo (sourced, POSIX sh): makes sure that what
+# a build needs is installed. On Debian and its kin missing packages are installed by name; elsewhere
+# it says what is missing.
 
 BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libzstd-dev"
+ARCH_PACKAGES="qemu-user gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-i686-linux-gnu libc6-dev-i386-cross"
+SYSROOT_PACKAGES="libzstd-dev libprotobuf-c-dev check libsubunit-dev"
 TEST_PACKAGES="protobuf-compiler check python3 zstd sqlite3 mandoc"
 
 say() {

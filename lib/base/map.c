@@ -8,7 +8,7 @@
 
 static struct map_slot *find(const struct map *m, uint64_t a, uint64_t b)
 {
-    size_t at = hash_u64(a ^ hash_u64(b ^ m->salt)) & m->mask;
+    size_t at = (size_t)hash_u64(a ^ hash_u64(b ^ m->salt)) & m->mask;
     while (m->slots[at].id && (m->slots[at].a != a || m->slots[at].b != b))
         at = (at + 1) & m->mask;
     return &m->slots[at];

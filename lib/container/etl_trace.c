@@ -396,7 +396,7 @@ enum etl_step etl_stream_next_any(struct etl_trace *t, struct etl_stream *s, str
 {
     s->current = NULL;
     s->word = 0;
-    if (s->behind && s->end - s->at < LIMIT_WINDOW_BYTES / 2 && slide(s, e) < 0)
+    if (s->behind && (size_t)(s->end - s->at) < LIMIT_WINDOW_BYTES / 2 && slide(s, e) < 0)
         return ETL_ERROR;
     if (s->at == s->end)
         return open_buffer(t, s, e);

@@ -95,7 +95,7 @@ static int index_reserve(const struct eh_model *m, struct id_index *x,
     for (size_t i = 0; x->mask && i <= x->mask; i++) {
         if (!x->ids[i])
             continue;
-        size_t at = hash_of(m, x->ids[i]) & (slots - 1);
+        size_t at = (size_t)hash_of(m, x->ids[i]) & (slots - 1);
         while (ids[at])
             at = (at + 1) & (slots - 1);
         ids[at] = x->ids[i];
@@ -192,7 +192,7 @@ const char *model_string(struct eh_model *m, const char *bytes, size_t length)
     if (index_reserve(m, &m->string_index, hash_of_string) < 0)
         return NULL;
     struct id_index *x = &m->string_index;
-    size_t at = hash_salted_bytes(m->salt, bytes, length) & x->mask;
+    size_t at = (size_t)hash_salted_bytes(m->salt, bytes, length) & x->mask;
     for (; x->ids[at]; at = (at + 1) & x->mask) {
         const char *s = m->strings[x->ids[at]];
         if (strncmp(s, bytes, length) == 0 && !s[length])
@@ -269,7 +269,7 @@ int model_intern_frame(struct eh_model *m, const struct eh_frame *f, uint32_t *r
     struct id_index *x = &m->frame_index;
     if (index_reserve(m, x, hash_of_frame) < 0)
         return -1;
-    size_t at = hash_frame(m, f) & x->mask;
+    size_t at = (size_t)hash_frame(m, f) & x->mask;
     for (; x->ids[at]; at = (at + 1) & x->mask) {
         const struct eh_frame *other = &m->frames[x->ids[at]];
         if (other->address == f->address && other->image == f->image &&
@@ -295,7 +295,7 @@ int model_draft_stack(struct eh_model *m, uint32_t process, const uint32_t *fram
     struct id_index *x = &m->stack_index;
     if (index_reserve(m, x, hash_of_stack) < 0)
         return -1;
-    size_t at = hash_stack(m, process, frames, depth) & x->mask;
+    size_t at = (size_t)hash_stack(m, process, frames, depth) & x->mask;
     for (; x->ids[at]; at = (at + 1) & x->mask) {
         const struct stack_entry *s = &m->drafts[x->ids[at]];
         if (s->process == process && s->depth == depth &&

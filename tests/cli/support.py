@@ -24,26 +24,30 @@ REAL_TRACES = os.path.join(os.path.dirname(ROOT), 'shared', 'traces')
 TIMEOUT = 300  # seconds for one program; a hang is a failure, not a wait
 
 
+def command(path):
+    """The command line that runs a program of the build: by an emulator, if it takes one."""
+    return shlex.split(os.environ.get('MESON_EXE_WRAPPER', '')) + [path]
+
+
 def program(name):
     """The command line of a program under test, `name` as in 'etl2csv'."""
     path = os.environ.get(name.upper())
     if not path:
         raise unittest.SkipTest('%s is not set' % name.upper())
-    wrapper = os.environ.get('MESON_EXE_WRAPPER')
-    return (shlex.split(wrapper) if wrapper else []) + [path]
+    return command(path)
 
 
 def run(name, *args, stdin=None, cwd=None, status=0):
     """Runs a program under test; fails the test unless it exits with `status` (None: any).
 
     Returns the CompletedProcess with stdout as bytes and stderr as text."""
-    command = program(name) + [str(a) for a in args]
-    done = subprocess.run(command, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
+    line = program(name) + [str(a) for a in args]
+    done = subprocess.run(line, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
                           capture_output=True, cwd=cwd, timeout=TIMEOUT)
     done.stderr = done.stderr.decode('utf-8', 'replace')
     if status is not None and done.returncode != status:
         raise AssertionError('%s: status %d, expected %d\n%s'
-                             % (' '.join(command), done.returncode, status, done.stderr))
+                             % (' '.join(line), done.returncode, status, done.stderr))
     return done
 
 

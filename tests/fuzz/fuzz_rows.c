@@ -35,7 +35,7 @@ static int64_t take_time(struct fuzz_trace *t)
 static const char *take_text(struct fuzz_trace *t)
 {
     char text[2 * 256];
-    size_t length = take(t, 1);
+    size_t length = (size_t)take(t, 1);
     if (length == 255)
         return NULL;
     if (length > (size_t)(t->end - t->at))
@@ -97,7 +97,7 @@ static void add_image(struct fuzz_trace *t)
 static uint32_t take_stack(struct fuzz_trace *t, uint32_t process)
 {
     uint32_t frames[16], stack;
-    size_t depth = take(t, 1) % 17;
+    size_t depth = (size_t)take(t, 1) % 17;
     for (size_t i = 0; i < depth; i++) {
         struct eh_frame f = {.address = take_number(t),
                              .image = take_id(t, eh_model_images(t->model))};

@@ -93,7 +93,7 @@ def replay(target, program):
     with tempfile.TemporaryDirectory(prefix='etlheap-') as seeds:
         make_seeds(target, seeds)
         folders = [seeds] + ([crashes] if os.path.isdir(crashes) else [])
-        return subprocess.run([program] + folders).returncode
+        return subprocess.run(support.command(program) + folders).returncode
 
 
 def main(arguments):

@@ -254,7 +254,7 @@ static void flush_all(struct case_file *f, struct case_line *l)
 void case_flush(struct case_file *f, struct case_line *l)
 {
     if (line_own_value(l, "cpu"))
-        flush_cpu(f, l, line_required(l, "cpu", 2));
+        flush_cpu(f, l, (size_t)line_required(l, "cpu", 2));
     else
         flush_all(f, l);
 }
@@ -311,9 +311,9 @@ void case_corrupt(struct case_file *f, struct case_line *l)
     }
     struct corruption *c = &b->corruptions[b->corruption_count++];
     *c = (struct corruption){.at = SIZE_MAX};
-    c->cut = line_number(l, "cut", 4, 0);
+    c->cut = (size_t)line_number(l, "cut", 4, 0);
     if (line_own_value(l, "at"))
-        c->at = line_required(l, "at", 4);
+        c->at = (size_t)line_required(l, "at", 4);
     line_hex(l, "hex", &c->bytes);
     line_hex(l, "append", &c->bytes);
     if (c->at != SIZE_MAX && line_own_value(l, "append"))

@@ -130,8 +130,8 @@ static void put_payload(struct draft *d)
         text_hex(l, "payload", override, &d->record);
     }
     line_hex(l, "payload_add", &d->record);
-    bytes_fill(&d->record, 0, line_number(l, "payload_pad", 2, 0));
-    size_t cut = line_number(l, "payload_cut", 2, 0);
+    bytes_fill(&d->record, 0, (size_t)line_number(l, "payload_pad", 2, 0));
+    size_t cut = (size_t)line_number(l, "payload_cut", 2, 0);
     if (cut > d->record.length - start)
         line_fail(l, "payload_cut=%zu: the payload has %zu bytes", cut, d->record.length - start);
     else

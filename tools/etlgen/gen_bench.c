@@ -111,7 +111,7 @@ static uint64_t tree_frame(unsigned process, uint32_t stack, unsigned from_root)
 static bool build_stacks(struct bench *b)
 {
     const struct bench_options *o = b->options;
-    b->frames = malloc(o->stack_count * STACK_DEPTH * sizeof *b->frames);
+    b->frames = calloc((size_t)o->stack_count * STACK_DEPTH, sizeof *b->frames);
     if (!b->frames)
         return false;
     for (unsigned process = 0; process < PROCESSES; process++) {

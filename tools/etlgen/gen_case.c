@@ -16,7 +16,7 @@ struct patch {
     bool in_buffer;
     size_t buffer;
     bool from_end;
-    size_t offset;
+    uint64_t offset;
     struct bytes bytes;
 };
 
@@ -27,7 +27,7 @@ struct job {
     size_t patch_count, patch_room;
     bool cuts;       /* the last cut line */
     bool cut_at_end; /* its number counts from the end */
-    size_t cut;
+    uint64_t cut;
     unsigned cut_line;
 };
 
@@ -59,7 +59,7 @@ static void bytes_line(struct job *job, struct case_line *l)
     else if (strcmp(l->word, "bytes") == 0)
         line_hex(l, "hex", into);
     else
-        bytes_fill(into, strcmp(l->word, "ff") == 0 ? 0xFF : 0, n);
+        bytes_fill(into, strcmp(l->word, "ff") == 0 ? 0xFF : 0, (size_t)n);
 }
 
 static void patch_line(struct job *job, struct case_line *l, unsigned number)
@@ -71,7 +71,7 @@ static void patch_line(struct job *job, struct case_line *l, unsigned number)
     struct patch *p = &job->patches[job->patch_count++];
     *p = (struct patch){.line = number};
     p->in_buffer = line_own_value(l, "buffer") != NULL;
-    p->buffer = line_number(l, "buffer", 4, 0);
+    p->buffer = (size_t)line_number(l, "buffer", 4, 0);
     const char *offset = line_text(l, "offset", "0");
     p->from_end = *offset == '-';
     p->offset = text_number(l, "offset", offset + p->from_end, 8);
@@ -132,7 +132,7 @@ static void run_line(struct job *job, struct case_line *l, unsigned number)
 static int apply_patch(struct job *job, const char *path, const struct patch *p)
 {
     struct bytes *out = &job->file.out;
-    size_t base = 0;
+    uint64_t base = 0;
 
     if (p->in_buffer) {
         if (p->buffer >= job->file.buffer_count)
@@ -142,12 +142,12 @@ static int apply_patch(struct job *job, const char *path, const struct patch *p)
     } else if (p->from_end) {
         base = out->length;
     }
-    size_t at = p->from_end ? base - p->offset : base + p->offset;
+    uint64_t at = p->from_end ? base - p->offset : base + p->offset;
     if (at > out->length || p->bytes.length > out->length - at)
         return gen_fail("%s:%u: the patch lies outside the file of %zu bytes", path, p->line,
                         out->length);
     if (p->bytes.length)
-        memcpy(out->at + at, p->bytes.at, p->bytes.length);
+        memcpy(out->at + (size_t)at, p->bytes.at, p->bytes.length);
     return GEN_OK;
 }
 
@@ -162,7 +162,7 @@ static int apply_changes(struct job *job, const char *path)
     if (job->cuts && job->cut > out->length)
         return gen_fail("%s:%u: the file has only %zu bytes", path, job->cut_line, out->length);
     if (job->cuts)
-        out->length = job->cut_at_end ? out->length - job->cut : job->cut;
+        out->length = (size_t)(job->cut_at_end ? out->length - job->cut : job->cut);
     return GEN_OK;
 }
 
