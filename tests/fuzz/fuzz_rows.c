@@ -254,7 +254,7 @@ struct fuzz_trace *fuzz_trace_create(const uint8_t *bytes, size_t length)
     t->now_ns = 0;
     t->model = model_create();
     REQUIRE(t->model);
-    track_init(&t->track, t->model, &t->stats, 0);
+    track_init(&t->track, t->model, &t->stats);
     set_info(t);
     for (uint64_t n = take(t, 1) % 8; n; n--)
         add_process(t);
@@ -273,31 +273,6 @@ void fuzz_trace_destroy(struct fuzz_trace *t)
     track_finish(&t->track);
     model_destroy(t->model);
     free(t);
-}
-
-/* ---- a sink in memory, in place of lib/io/sink.c ---- */
-
-struct out_file {
-    size_t room;
-};
-
-char *out_make_room(struct out *o, size_t n)
-{
-    size_t used = (size_t)(o->at - o->start);
-    o->file->room = 2 * (used + n);
-    char *bigger = realloc(o->start, o->file->room);
-    REQUIRE(bigger);
-    o->start = bigger;
-    o->at = bigger + used;
-    o->limit = bigger + o->file->room;
-    return o->at;
-}
-
-void out_write(struct out *o, const void *bytes, size_t n)
-{
-    if (n)
-        memcpy(out_reserve(o, n), bytes, n);
-    out_commit(o, o->at + n);
 }
 
 static void warn(void *context, const char *text)
@@ -335,7 +310,7 @@ struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t
                               const char *const options[][2], uint32_t choices)
 {
     struct out_file file = {0};
-    struct out out = {.file = &file};
+    struct out out = sink_in_memory(&file);
     struct eh_error e = {0};
     const struct writer_context context = {.info = &t->info, .model = t->model, .out = &out,
                                            .warn = warn, .tool = "fuzz 1"};
@@ -351,6 +326,5 @@ struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t
     REQUIRE(w->end(state, &t->stats, &e) == 0);
     w->done(state);
     free(state);
-    *out_reserve(&out, 1) = 0;
-    return (struct fuzz_output){out.start, (size_t)(out.at - out.start)};
+    return sink_output(&out);
 }

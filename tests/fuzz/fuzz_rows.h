@@ -4,6 +4,7 @@
 #define ETLHEAP_TESTS_FUZZ_ROWS_H
 
 #include "fuzz.h"
+#include "sink_memory.h"
 #include "track/track.h"
 #include "writer.h"
 
@@ -23,12 +24,6 @@ struct fuzz_trace {
 /* Uses up `bytes`; the caller ends with fuzz_trace_destroy(). */
 struct fuzz_trace *fuzz_trace_create(const uint8_t *bytes, size_t length);
 void fuzz_trace_destroy(struct fuzz_trace *t);
-
-/* What a writer wrote, with a NUL behind it. */
-struct fuzz_output {
-    char *bytes;
-    size_t length;
-};
 
 /* Runs all rows through the writer in batches of sizes that `choices` decides, its options too: each
  * pair (option name, argument) of `options` is given when the next bit of `choices` is set. */

@@ -43,6 +43,12 @@ def reader_seeds(folder):
         yield name, read(trace)
 
 
+def info_seeds(folder):
+    """A byte of options before each trace."""
+    for number, (name, trace) in enumerate(compile_cases(folder)):
+        yield name, bytes([number % 8]) + read(trace)
+
+
 def packed_buffers(data):
     """(packed bytes, expanded length) of the packed buffers of a trace."""
     at = 0
@@ -78,7 +84,8 @@ def row_seeds(_folder):
         yield 'random-%02d' % seed, random.Random(seed).randbytes(40 << seed % 8)
 
 
-SEEDS = {'reader': reader_seeds, 'expand': expand_seeds, 'zstd': zstd_seeds}
+SEEDS = {'reader': reader_seeds, 'expand': expand_seeds, 'zstd': zstd_seeds,
+         'info': info_seeds}
 
 
 def make_seeds(target, into):
