@@ -55,7 +55,7 @@ static void estimate_csv(const struct info_facts *f, struct info_output *o)
     *o = (struct info_output){.command = "etl2csv", .bytes = 160 + f->csv_bytes, .percent_off = 3};
     if (f->rows > SPREADSHEET_ROWS)
         snprintf(o->advice, sizeof o->advice,
-                 SPREADSHEET " of %" PRIu64 ": use a database, or --table heaps or callsites",
+                 SPREADSHEET " of %" PRIu64 ": --split-rows 1048575, or --table heaps or callsites",
                  f->rows);
 }
 

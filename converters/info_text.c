@@ -49,10 +49,9 @@ static void write_date(struct out *out, const char *what, int64_t unix_ns)
 
 static void write_system(struct out *out, const struct eh_session *s)
 {
-    info_print(out, "  %-12s %u.%u build %u, %u-bit, %u processor%s\n", "Windows",
+    info_print(out, "  %-12s %u.%u build %u, %u-bit, processors %u\n", "Windows",
                (unsigned)s->os_major, (unsigned)s->os_minor, (unsigned)s->os_build,
-               8 * (unsigned)s->pointer_size, (unsigned)s->processors,
-               s->processors == 1 ? "" : "s");
+               8 * (unsigned)s->pointer_size, (unsigned)s->processors);
     info_print(out, "  %-12s %s, %" PRId64 " ticks per second%s\n", "clock",
                info_clock_name(s->clock_type), s->frequency,
                s->clock_assumed ? " (assumed: the header names none)" : "");
@@ -76,21 +75,20 @@ static void write_buffers(struct out *out, const struct eh_session *s)
 {
     struct info_number n, m;
     struct info_mode mode;
-    info_print(out, "  %-12s %s of %s KiB from %u processor%s, %s", "buffers",
+    info_print(out, "  %-12s %s of %s KiB, from processors %u", "buffers",
                info_number(&n, s->buffers), info_number(&m, s->buffer_size / 1024),
-               (unsigned)s->processors_seen, s->processors_seen == 1 ? "" : "s",
-               s->buffers == s->buffers_written ? "as many as written" : "");
+               (unsigned)s->processors_seen);
     if (s->buffers != s->buffers_written)
-        info_print(out, "%s by the header", info_number(&n, s->buffers_written));
+        info_print(out, "; the header says %s", info_number(&n, s->buffers_written));
     info_print(out, "\n  %-12s %s", "in the file", info_bytes(&n, s->stored_bytes));
     if (s->compressed) {
-        info_print(out, "; %s buffers compressed,", info_number(&n, s->compressed));
+        info_print(out, "; buffers compressed: %s,", info_number(&n, s->compressed));
         info_print(out, " %s to", info_bytes(&n, s->compressed_bytes));
         info_print(out, " %s", info_bytes(&n, s->expanded_bytes));
     }
     info_print(out, "\n  %-12s 0x%08x%s%s\n", "mode", (unsigned)s->mode,
                *info_mode(&mode, s->mode) ? ": " : "", mode.text);
-    info_print(out, "  %-12s %u events, %u buffers\n", "lost", (unsigned)s->events_lost,
+    info_print(out, "  %-12s events %u, buffers %u\n", "lost", (unsigned)s->events_lost,
                (unsigned)s->buffers_lost);
 }
 
@@ -163,13 +161,13 @@ static void write_stack_summary(struct out *out, const struct info_facts *f)
 {
     struct info_number n;
     uint64_t records = f->by_role[EH_ROLE_STACK] + f->by_role[EH_ROLE_STACK_KEY];
-    info_print(out, "  %-12s %s stack records", "stacks", info_number(&n, records));
-    info_print(out, ", %s definitions of keys",
+    info_print(out, "  %-12s records %s", "stacks", info_number(&n, records));
+    info_print(out, ", definitions of keys %s",
                info_number(&n, f->by_role[EH_ROLE_STACK_DEFINITION]));
     if (f->stats && f->rows) {
-        info_print(out, "; %s heap events have one", info_number(&n, f->stats->stacks_attached));
-        info_print(out, ", %s records belong to none", info_number(&n, f->stats->stacks_unmatched));
-        info_print(out, "; %s different", info_number(&n, eh_model_stacks(f->model) - 1));
+        info_print(out, "; heap events with one %s", info_number(&n, f->stats->stacks_attached));
+        info_print(out, ", unmatched records %s", info_number(&n, f->stats->stacks_unmatched));
+        info_print(out, "; different stacks %s", info_number(&n, eh_model_stacks(f->model) - 1));
     }
     info_print(out, "\n");
 }
@@ -177,14 +175,14 @@ static void write_stack_summary(struct out *out, const struct info_facts *f)
 static void write_context(struct out *out, const struct info_facts *f)
 {
     struct info_number n;
-    info_print(out, "\nNames and stacks\n  %-12s %s records", "processes",
+    info_print(out, "\nNames and stacks\n  %-12s records %s", "processes",
                info_number(&n, f->by_role[EH_ROLE_PROCESS]));
-    info_print(out, ", %s of threads\n", info_number(&n, f->by_role[EH_ROLE_THREAD]));
-    info_print(out, "  %-12s %s records", "images", info_number(&n, f->by_role[EH_ROLE_IMAGE]));
-    info_print(out, ", %s PDB identities", info_number(&n, f->by_role[EH_ROLE_PDB]));
+    info_print(out, ", of threads %s\n", info_number(&n, f->by_role[EH_ROLE_THREAD]));
+    info_print(out, "  %-12s records %s", "images", info_number(&n, f->by_role[EH_ROLE_IMAGE]));
+    info_print(out, ", PDB identities %s", info_number(&n, f->by_role[EH_ROLE_PDB]));
     if (f->stats) {
-        info_print(out, "; %s images", info_number(&n, eh_model_images(f->model) - 1));
-        info_print(out, ", %s of them with one", info_number(&n, info_images_with_pdb(f->model)));
+        info_print(out, "; different images %s", info_number(&n, eh_model_images(f->model) - 1));
+        info_print(out, ", with a PDB identity %s", info_number(&n, info_images_with_pdb(f->model)));
     }
     info_print(out, "\n");
     write_stack_summary(out, f);
@@ -209,7 +207,7 @@ static void write_heap(struct out *out, const struct info_facts *f, uint32_t hea
 {
     const struct info_heap *h = &f->heaps[heap];
     struct info_number n, peak, left, blocks;
-    info_print(out, "    heap 0x%" PRIx64 ": %s events, peak %s, outstanding %s in %s blocks\n",
+    info_print(out, "    heap 0x%" PRIx64 ": events %s, peak %s, outstanding %s, blocks %s\n",
                eh_model_heap(f->model, heap)->handle, info_number(&n, h->events),
                info_bytes(&peak, h->peak_bytes), info_bytes(&left, h->live_bytes),
                info_number(&blocks, h->live_blocks));
@@ -227,8 +225,8 @@ static void write_process(struct out *out, const struct info_facts *f, uint32_t 
     else
         info_print(out, "  %s, process %u", p->name ? info_safe(&name, p->name) : "(without a name)",
                    (unsigned)p->pid);
-    info_print(out, ": %s heap events", info_number(&n, f->processes[process].events));
-    info_print(out, ", %s with a stack\n", info_number(&n, f->processes[process].with_stack));
+    info_print(out, ": heap events %s", info_number(&n, f->processes[process].events));
+    info_print(out, ", with a stack %s\n", info_number(&n, f->processes[process].with_stack));
     for (size_t i = 0; i < count && i < HEAPS_SHOWN; i++)
         write_heap(out, f, heaps[i].id);
     if (count > HEAPS_SHOWN)
@@ -277,7 +275,7 @@ static void write_heap_events(struct out *out, const struct info_facts *f)
                        eh_kind_name((enum eh_kind)kind));
     info_print(out, "  %-12s %s at %.3f s; outstanding", "peak",
                info_bytes(&n, s->peak_live_bytes), (double)s->peak_time_ns / 1e9);
-    info_print(out, " %s in %s blocks\n", info_bytes(&n, s->outstanding_bytes),
+    info_print(out, " %s, blocks %s\n", info_bytes(&n, s->outstanding_bytes),
                info_number(&m, s->outstanding_blocks));
     write_owners(out, f);
 }
@@ -297,30 +295,37 @@ static void write_outputs(struct out *out, const struct info_facts *f)
     }
 }
 
-static void write_finding(void *context, const char *name, uint64_t value)
-{
-    struct info_number n;
-    if (value)
-        info_print(context, "  %14s  %s\n", info_number(&n, value), name);
-}
-
 /* The counts of semantics 3 that say how sound the figures are. */
 static void write_soundness(struct out *out, const struct eh_stats *s)
 {
-    info_print(out, "\nSoundness: only what is not 0\n");
-    write_finding(out, "unknown heap events", s->unknown_heap_events);
-    write_finding(out, "unmatched frees", s->unmatched_frees);
-    write_finding(out, "replaced allocs", s->replaced_allocs);
-    write_finding(out, "failed allocs", s->failed_allocs);
-    write_finding(out, "implicit frees", s->implicit_frees);
-    write_finding(out, "realloc summaries", s->realloc_summaries);
-    write_finding(out, "stacks unmatched", s->stacks_unmatched);
-    write_finding(out, "buffers damaged", s->buffers_damaged);
-    write_finding(out, "bytes skipped", s->bytes_skipped);
-    write_finding(out, "inputs truncated", s->inputs_truncated);
-    write_finding(out, "time steps back", s->time_steps_back);
-    write_finding(out, "events lost", s->events_lost);
-    write_finding(out, "buffers lost", s->buffers_lost);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } counts[] = {
+        {"unknown heap events", s->unknown_heap_events},
+        {"unmatched frees", s->unmatched_frees},
+        {"replaced allocs", s->replaced_allocs},
+        {"failed allocs", s->failed_allocs},
+        {"implicit frees", s->implicit_frees},
+        {"realloc summaries", s->realloc_summaries},
+        {"stacks unmatched", s->stacks_unmatched},
+        {"buffers damaged", s->buffers_damaged},
+        {"bytes skipped", s->bytes_skipped},
+        {"inputs truncated", s->inputs_truncated},
+        {"time steps back", s->time_steps_back},
+        {"events lost", s->events_lost},
+        {"buffers lost", s->buffers_lost},
+    };
+    bool any = false;
+    info_print(out, "\nIrregularities\n");
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        struct info_number n;
+        if (counts[i].value)
+            info_print(out, "  %14s  %s\n", info_number(&n, counts[i].value), counts[i].name);
+        any = any || counts[i].value;
+    }
+    if (!any)
+        info_print(out, "  %14s\n", "none");
 }
 
 static void write_diagnosis(struct out *out, const struct info_findings *findings)

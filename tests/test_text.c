@@ -199,6 +199,30 @@ START_TEST(json_escapes)
 }
 END_TEST
 
+static void check_safe(const char *in, size_t length, const char *want)
+{
+    struct slot s;
+    slot_init(&s);
+    expect(&s, put_terminal_safe(s.bytes, in, length), 4 * length, want);
+}
+
+START_TEST(terminal_safe)
+{
+    check_safe("", 0, "");
+    check_safe("plain \\ \"quoted\".exe", 20, "plain \\ \"quoted\".exe");
+    check_safe("\x1b[31m\n\0\x7f", 8, "\\x1b[31m\\x0a\\x00\\x7f");
+    check_safe("\xC2\x80\xC2\x9B\xC2\x9F\xC2\xA0", 8, "\\u0080\\u009b\\u009f\xC2\xA0");
+    check_safe("\xC3\xA9\xF0\x9F\x98\x80", 6, "\xC3\xA9\xF0\x9F\x98\x80");
+    check_safe("a\xE2\x80\xAE" "b", 5, "a\\u202eb");          /* right to left from here on */
+    check_safe("\xE2\x81\xA6\xE2\x81\xA9\xE2\x81\xAA", 9, "\\u2066\\u2069\xE2\x81\xAA");
+    check_safe("\xE2\x80\xA7\xE2\x80\xA8\xEF\xBB\xBF", 9, "\xE2\x80\xA7\\u2028\\ufeff");
+    check_safe("\xFF" "a\x80\xC3", 4, "\\xffa\\x80\\xc3");    /* no UTF-8 */
+    check_safe("\xED\xA0\x80", 3, "\\xed\\xa0\\x80");         /* a surrogate */
+    check_safe("\xC3\xA9\xFF\xC3\xA9", 5, "\xC3\xA9\\xff\xC3\xA9");
+    check_safe("\xC0\x9B", 2, "\\xc0\\x9b");                    /* escape, too long */
+}
+END_TEST
+
 START_TEST(parse_numbers)
 {
     static const struct {
@@ -317,6 +341,7 @@ int main(void)
     tcase_add_test(tc, numbers_near_all_the_last_digits);
     tcase_add_test(tc, utc_times);
     tcase_add_test(tc, json_escapes);
+    tcase_add_test(tc, terminal_safe);
     tcase_add_test(tc, parse_numbers);
     tcase_add_test(tc, parse_durations);
     tcase_add_test(tc, parse_sizes);

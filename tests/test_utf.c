@@ -184,6 +184,32 @@ START_TEST(always_valid)
 }
 END_TEST
 
+START_TEST(valid_lengths)
+{
+    static const struct {
+        const char *text;
+        size_t length, valid;
+    } cases[] = {
+        {"", 0, 0},
+        {"abc", 3, 3},
+        {"a\0b", 3, 3},
+        {"\xC3\xA9", 2, 2},
+        {"\xC3\xA9", 1, 0},
+        {"ab\xF0\x9F\x98\x80", 5, 2},
+        {"ab\xF0\x9F\x98\x80", 6, 6},
+        {"a\xFF" "b", 3, 1},
+        {"\xC0\x80", 2, 0},
+        {"\xED\xA0\x80", 3, 0},
+        {"\xF4\x90\x80\x80", 4, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = (char *)tight(cases[i].text, cases[i].length);
+        ck_assert_uint_eq(utf8_valid_length(text, cases[i].length), cases[i].valid);
+        free(text);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("utf");
@@ -193,6 +219,7 @@ int main(void)
     tcase_add_test(tests, wide_nul);
     tcase_add_test(tests, ansi_nul);
     tcase_add_test(tests, always_valid);
+    tcase_add_test(tests, valid_lengths);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

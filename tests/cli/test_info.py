@@ -54,9 +54,16 @@ class InfoTestCase(support.CliTestCase):
 
 class RealTraces(InfoTestCase):
 
+    told = {}  # by path: they are large, and do not change
+
     def setUp(self):
         super().setUp()
         self.traces = support.real_traces()
+
+    def json(self, *arguments, status=0):
+        if arguments not in self.told:
+            self.told[arguments] = super().json(*arguments, status=status)
+        return self.told[arguments]
 
     def each(self):
         for path, facts in self.traces:

@@ -82,11 +82,11 @@ class RealStacks(support.CliTestCase):
 
     def test_stack_keys(self):
         """All references find the definition at or after them, none is left over."""
-        counts = oracle.json.loads(
-            support.run('record_counts', real_trace('perfview-net452-x64')).stdout)['hooks']
+        roles = oracle.json.loads(
+            support.run('etlinfo', '--json', real_trace('perfview-net452-x64')).stdout)['roles']
         stats, pieces = self.check('perfview-net452-x64')
         self.assertEqual(sum(map(len, pieces.values())),
-                         counts['0x1820'] + counts['0x1825'] + counts['0x1826'])
+                         roles['stack'] + roles['stack_key'])
         self.assertEqual(stats['stacks_unmatched'], 0)
 
     def test_plain_stacks(self):
