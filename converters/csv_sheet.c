@@ -1,5 +1,6 @@
 #include "csv_sheet.h"
 
+#include "csv_top.h"
 #include "split.h"
 
 #include <string.h>
@@ -16,7 +17,17 @@ struct csv_cell csv_process_id(const struct csv_sheet *s, uint32_t process)
 
 struct csv_cell csv_process_name(const struct csv_sheet *s, uint32_t process)
 {
-    return csv_text(process ? eh_model_process(s->context->model, process)->name : NULL);
+    if (!process || !eh_model_process(s->context->model, process)->name)
+        return (struct csv_cell){0};
+    return (struct csv_cell){.kind = CELL_PROCESS_NAME, .number = process};
+}
+
+/* NULL for cells that are none. */
+static const char *text_of(const struct csv_sheet *s, const struct csv_cell *c)
+{
+    if (c->kind == CELL_PROCESS_NAME)
+        return eh_model_process(s->context->model, (uint32_t)c->number)->name;
+    return c->kind == CELL_TEXT ? c->text : NULL;
 }
 
 void csv_write_header(struct csv_sheet *s)
@@ -53,15 +64,16 @@ static size_t row_bytes(const struct csv_sheet *s, const struct csv_cell *cells)
 {
     size_t bytes = s->columns.count * CSV_CELL_BYTES + LINE_BYTES;
     for (size_t i = 0; i < s->columns.count; i++) {
-        const struct csv_cell *c = &cells[s->columns.columns[i]];
-        if (c->kind == CELL_TEXT)
-            bytes += CSV_TEXT_BYTES(strlen(c->text));
+        const char *text = text_of(s, &cells[s->columns.columns[i]]);
+        if (text)
+            bytes += CSV_TEXT_BYTES(strlen(text));
     }
     return bytes;
 }
 
 static char *put_cell(const struct csv_sheet *s, char *at, const struct csv_cell *c)
 {
+    const char *text = text_of(s, c);
     switch (c->kind) {
     case CELL_NUMBER:
         return put_u64(at, c->number);
@@ -70,7 +82,8 @@ static char *put_cell(const struct csv_sheet *s, char *at, const struct csv_cell
     case CELL_ADDRESS:
         return s->dialect.decimal_addresses ? put_u64(at, c->number) : put_hex(at, c->number);
     case CELL_TEXT:
-        return csv_put_text(&s->dialect, at, c->text, strlen(c->text));
+    case CELL_PROCESS_NAME:
+        return csv_put_text(&s->dialect, at, text, strlen(text));
     case CELL_EMPTY:
         break;
     }
@@ -88,10 +101,25 @@ static void put_row(struct csv_sheet *s, const struct csv_cell *cells)
     s->row_count++;
 }
 
-void csv_write_row(struct csv_sheet *s, const struct csv_cell *cells)
+static void write_row_now(struct csv_sheet *s, const struct csv_cell *cells)
 {
     uint64_t before = out_position(s->out);
     put_row(s, cells);
     if (s->context->split && csv_cut_before_row(s, before, 0))
         put_row(s, cells);
+}
+
+void csv_write_row(struct csv_sheet *s, const struct csv_cell *cells)
+{
+    if (!s->top)
+        write_row_now(s, cells);
+    else if (csv_top_offer(s->top, cells) < 0)
+        s->out_of_memory = true;
+}
+
+void csv_write_top(struct csv_sheet *s)
+{
+    csv_top_sort(s->top);
+    for (size_t i = 0; i < s->top->count; i++)
+        write_row_now(s, csv_top_cells(s->top, i));
 }

@@ -15,6 +15,8 @@ _Static_assert(TEXT_UTC_BYTES < CSV_CELL_BYTES && TEXT_I64_BYTES < CSV_CELL_BYTE
                    TEXT_HEX_BYTES < CSV_CELL_BYTES,
                "a cell and its delimiter fit");
 
+struct csv_top;
+
 struct csv_sheet {
     struct csv_dialect dialect;
     struct csv_columns columns;
@@ -24,14 +26,16 @@ struct csv_sheet {
     struct out *out;
     uint64_t row_count; /* data rows written to the piece, or in all without pieces */
     uint64_t most_rows; /* in a finished piece */
+    struct csv_top *top; /* where csv_write_row() leaves rows until the end; NULL: they are written */
+    bool out_of_memory;  /* sticks: a row is missing */
 };
 
 /* A cell of a table whose rows are few enough to be put together before they are written. Zeroed
  * is an empty one. */
 struct csv_cell {
-    enum { CELL_EMPTY, CELL_NUMBER, CELL_TIME, CELL_ADDRESS, CELL_TEXT } kind;
+    enum { CELL_EMPTY, CELL_NUMBER, CELL_TIME, CELL_ADDRESS, CELL_TEXT, CELL_PROCESS_NAME } kind;
     union {
-        uint64_t number; /* CELL_NUMBER, CELL_ADDRESS */
+        uint64_t number; /* CELL_NUMBER, CELL_ADDRESS; CELL_PROCESS_NAME: process instance */
         int64_t time;    /* CELL_TIME, ns */
         const char *text;
     };
@@ -53,7 +57,7 @@ static inline struct csv_cell csv_time(bool known, int64_t ns)
     return known ? (struct csv_cell){.kind = CELL_TIME, .time = ns} : (struct csv_cell){0};
 }
 
-/* Empty for NULL. The text is borrowed until the row is written. */
+/* Empty for NULL. The text is borrowed until the row is written: with --top, at the end. */
 static inline struct csv_cell csv_text(const char *text)
 {
     return text ? (struct csv_cell){.kind = CELL_TEXT, .text = text} : (struct csv_cell){0};
@@ -73,6 +77,9 @@ bool csv_cut_before_row(struct csv_sheet *s, uint64_t before, int64_t time_ns);
 
 /* One row, out of cells in the order of the table's names: the chosen ones in the chosen order. */
 void csv_write_row(struct csv_sheet *s, const struct csv_cell *cells);
+
+/* The rows that csv_write_row() left for the end. */
+void csv_write_top(struct csv_sheet *s);
 
 /* The delimiter behind the last cell, just before `at`, gives way to the end of the line; needs room
  * for one more byte. */

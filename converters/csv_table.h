@@ -6,6 +6,7 @@
 #define ETLHEAP_CONVERTERS_CSV_TABLE_H
 
 #include "csv_sheet.h"
+#include "csv_top.h"
 
 struct csv_table {
     const char *name;           /* as in --table */
@@ -13,6 +14,9 @@ struct csv_table {
     size_t column_count;
     size_t default_count; /* the first of them, which are written unless others are asked for */
     size_t state_size;    /* of a struct that begins with a struct csv_sheet; the rest is zeroed */
+    /* For --top: the places of what its rows are ordered by, numbers in all rows; both 0: nothing. */
+    uint8_t measures[CSV_TOP_MEASURES];
+    size_t cell_count; /* of a row: its columns, and behind them numbers that only order it */
     bool needs_outstanding; /* rows for the blocks that are live at the end */
 
     /* The sheet is the beginning of the state; its header row is written. All but `done` return 0,

@@ -6,7 +6,17 @@
 
 #include <stdlib.h>
 
-enum { PROCESS_ID, PROCESS_NAME, PARENT_ID, START_NS, END_NS, COMMAND_LINE, COLUMNS };
+enum {
+    PROCESS_ID,
+    PROCESS_NAME,
+    PARENT_ID,
+    START_NS,
+    END_NS,
+    COMMAND_LINE,
+    COLUMNS,
+    EVENTS = COLUMNS, /* no column: how many heap events it has, for --top */
+    CELLS
+};
 
 static const char *const column_names[COLUMNS] = {
     [PROCESS_ID] = "process_id", [PROCESS_NAME] = "process_name", [PARENT_ID] = "parent_id",
@@ -15,7 +25,7 @@ static const char *const column_names[COLUMNS] = {
 
 struct processes {
     struct csv_sheet sheet;
-    bool *has_events; /* by process instance */
+    uint64_t *events; /* by process instance: how many are shown */
     size_t room;
 };
 
@@ -25,20 +35,24 @@ static int take_rows(struct csv_sheet *sheet, const struct eh_event *rows, size_
     for (const struct eh_event *row = rows; row < rows + count; row++) {
         if (row->kind >= EH_HEAP_KINDS || row->flags & EH_HIDDEN)
             continue;
-        if (ARRAY_RESERVE_ZEROED(s->has_events, s->room, row->process + (size_t)1) < 0)
+        if (ARRAY_RESERVE_ZEROED(s->events, s->room, row->process + (size_t)1) < 0)
             return -1;
-        s->has_events[row->process] = true;
+        s->events[row->process]++;
     }
     return 0;
+}
+
+static uint64_t event_count(const struct processes *s, uint32_t process)
+{
+    return process < s->room ? s->events[process] : 0;
 }
 
 /* Whether the filters choose it; --heap does if the process has an event in a chosen heap. */
 static bool is_chosen(const struct processes *s, uint32_t process)
 {
     const struct filter *filter = s->sheet.context->filter;
-    bool has_events = process < s->room && s->has_events[process];
     return !filter || (filter_has_process(filter, process) &&
-                       (!filter->heap_handles.count || has_events));
+                       (!filter->heap_handles.count || event_count(s, process)));
 }
 
 /* The model has an instance for every stretch of a pid's time, also where nothing happened in it
@@ -46,18 +60,19 @@ static bool is_chosen(const struct processes *s, uint32_t process)
 static bool is_told_of(const struct processes *s, uint32_t process, const struct eh_process *p)
 {
     return p->name || p->has_start || p->has_parent ||
-           (process < s->room && s->has_events[process]);
+           event_count(s, process);
 }
 
 static void write_process(struct csv_sheet *sheet, uint32_t process, const struct eh_process *p)
 {
-    csv_write_row(sheet, (struct csv_cell[COLUMNS]){
+    csv_write_row(sheet, (struct csv_cell[CELLS]){
         [PROCESS_ID] = csv_process_id(sheet, process),
         [PROCESS_NAME] = csv_process_name(sheet, process),
         [PARENT_ID] = p->has_parent ? csv_number(p->parent_pid) : (struct csv_cell){0},
         [START_NS] = csv_time(p->has_start, p->start_ns),
         [END_NS] = csv_time(p->has_end, p->end_ns),
         [COMMAND_LINE] = csv_text(p->command_line),
+        [EVENTS] = csv_number(event_count((struct processes *)sheet, process)),
     });
 }
 
@@ -76,7 +91,7 @@ static int write_processes(struct csv_sheet *sheet)
 
 static void done(struct csv_sheet *sheet)
 {
-    free(((struct processes *)sheet)->has_events);
+    free(((struct processes *)sheet)->events);
 }
 
 const struct csv_table csv_table_processes = {
@@ -84,6 +99,8 @@ const struct csv_table csv_table_processes = {
     .columns = column_names,
     .column_count = COLUMNS,
     .default_count = COLUMNS,
+    .measures = {EVENTS, EVENTS},
+    .cell_count = CELLS,
     .state_size = sizeof(struct processes),
     .rows = take_rows,
     .end = write_processes,

@@ -22,10 +22,12 @@ struct csv {
     const char *column_list; /* NULL: the table's default */
     const struct csv_table *table;
     struct csv_sheet *sheet; /* the table's state, NULL before begin */
+    struct csv_top top;      /* most is 0 without --top */
 };
 
 enum {
     OPTION_TABLE,
+    OPTION_TOP,
     OPTION_COLUMNS,
     OPTION_DELIMITER,
     OPTION_CRLF,
@@ -38,6 +40,7 @@ enum {
 static const struct option_spec options[] = {
     {"table", 0, "NAME",
      "events, heaps, outstanding, sizes, callsites, processes, stacks", OPTION_TABLE},
+    {"top", 0, "N", "only the N largest rows of a table, the largest first", OPTION_TOP},
     {"columns", 0, "LIST", "which columns, in which order: time_ns,event,size_bytes",
      OPTION_COLUMNS},
     {"delimiter", 0, "C", "one character between cells instead of a comma, or tab",
@@ -65,12 +68,22 @@ static int set_table(struct csv *s, const char *name, struct eh_error *e)
                    valid);
 }
 
+static int set_top(struct csv *s, const char *argument, struct eh_error *e)
+{
+    if (parse_u64(&s->top.most, argument, strlen(argument)) < 0 || !s->top.most)
+        return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "--top takes a number from 1, not '%s'",
+                       argument);
+    return 0;
+}
+
 static int set_option(void *state, int id, const char *argument, struct eh_error *e)
 {
     struct csv *s = state;
     switch (id) {
     case OPTION_TABLE:
         return set_table(s, argument, e);
+    case OPTION_TOP:
+        return set_top(s, argument, e);
     case OPTION_COLUMNS:
         s->column_list = argument;
         return 0;
@@ -94,6 +107,18 @@ static int set_option(void *state, int id, const char *argument, struct eh_error
     }
 }
 
+static int check_top(struct csv *s, struct eh_error *e)
+{
+    s->top.measures = s->table->measures;
+    s->top.cell_count = s->table->cell_count;
+    if (!s->top.most || s->top.cell_count)
+        return 0;
+    return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                   "--top has nothing to order the rows of the table %s by; it goes with heaps, "
+                   "outstanding, sizes, callsites and processes",
+                   s->table->name);
+}
+
 /* Which columns there are depends on the table, which may be named after them. */
 static int check(void *state, struct writer_needs *ret_needs, struct eh_error *e)
 {
@@ -105,6 +130,8 @@ static int check(void *state, struct writer_needs *ret_needs, struct eh_error *e
     if (!s->wanted.dialect.delimiter)
         s->wanted.dialect.delimiter = ',';
     s->wanted.columns_given = s->column_list;
+    if (check_top(s, e) < 0)
+        return -1;
     if (s->column_list)
         return csv_parse_columns(&s->wanted.columns, s->column_list, s->table->columns,
                                  s->table->column_count, e);
@@ -128,6 +155,7 @@ static int begin(void *state, const struct writer_context *context, struct eh_er
     s->sheet->context = context;
     s->sheet->out = context->out;
     s->sheet->names = s->table->columns;
+    s->sheet->top = s->top.most ? &s->top : NULL;
     csv_write_header(s->sheet);
     if (s->table->begin && s->table->begin(s->sheet) < 0)
         return out_of_memory(s, e);
@@ -137,7 +165,9 @@ static int begin(void *state, const struct writer_context *context, struct eh_er
 static int write_rows(void *state, const struct eh_event *rows, size_t count, struct eh_error *e)
 {
     struct csv *s = state;
-    return s->table->rows(s->sheet, rows, count) < 0 ? out_of_memory(s, e) : 0;
+    if (s->table->rows(s->sheet, rows, count) < 0 || s->sheet->out_of_memory)
+        return out_of_memory(s, e);
+    return 0;
 }
 
 static void warn_of_rows(const struct csv_sheet *sheet)
@@ -153,8 +183,10 @@ static int end(void *state, const struct eh_stats *stats, struct eh_error *e)
 {
     struct csv *s = state;
     (void)stats;
-    if (s->table->end && s->table->end(s->sheet) < 0)
+    if ((s->table->end && s->table->end(s->sheet) < 0) || s->sheet->out_of_memory)
         return out_of_memory(s, e);
+    if (s->sheet->top)
+        csv_write_top(s->sheet);
     warn_of_rows(s->sheet);
     return 0;
 }
@@ -165,6 +197,7 @@ static void done(void *state)
     if (s->sheet && s->table->done)
         s->table->done(s->sheet);
     free(s->sheet);
+    csv_top_finish(&s->top);
 }
 
 const struct writer csv_writer = {
@@ -172,8 +205,7 @@ const struct writer csv_writer = {
     .summary = "Windows heap events of an .etl trace as CSV, one row each, or a table of sums",
     .examples = "  etl2csv heap.etl                          writes heap.csv\n"
                 "  etl2csv heap.etl kernel.etl -o all.csv    with the process names of kernel.etl\n"
-                "  etl2csv -c --event free --lifetime 10s.. --columns time_ns,size_bytes heap.etl\n"
-                "  etl2csv --table callsites heap.etl -o sites.csv    who allocates how much\n",
+                "  etl2csv --table callsites --top 20 -c heap.etl    who holds the most memory\n",
     .suffix = ".csv",
     .in_pieces = true,
     .filtered = true,

@@ -79,6 +79,16 @@ class AllocFail(support.CliTestCase):
             with self.subTest(table=table):
                 self.sweep('etl2csv', '--table', table)
 
+    def test_csv_top(self):
+        self.sweep('etl2csv', '--table', 'heaps', '--top', '1', '--process', '*')
+
+    def test_filters(self):
+        options = ('--events', '--pid', '1000,1100,1200', '--process', '*', '--time', '5ms..',
+                   '--heap', '0x400000,0x1400000', '--tid', '1008,1012,1112')
+        for name in ('etl2chrome', 'etl2perfetto'):
+            with self.subTest(name=name):
+                self.sweep(name, *options)
+
     def test_chrome(self):
         self.sweep('etl2chrome', '--events')
 

@@ -101,11 +101,12 @@ class FilterTestCase(test_chrome.ChromeTestCase, test_profile.ProfileTestCase):
     # -- CSV --------------------------------------------------------------------------------------
 
     def check_csv(self, path, trace, shown, chosen):
-        wanted = io.StringIO(newline='')
-        oracle.write_csv(wanted, COLUMNS, oracle.event_rows(trace, shown, COLUMNS))
-        done = support.run('etl2csv', '-q', '-c', '--columns', ','.join(COLUMNS), *chosen.arguments(),
-                           path)
-        self.assertEqual(done.stdout.decode('utf-8').splitlines(), wanted.getvalue().splitlines())
+        for columns, options in ((oracle.COLUMNS, []), (COLUMNS, ['--columns', ','.join(COLUMNS)])):
+            wanted = io.StringIO(newline='')
+            oracle.write_csv(wanted, columns, oracle.event_rows(trace, shown, columns))
+            done = support.run('etl2csv', '-q', '-c', *options, *chosen.arguments(), path)
+            self.assertEqual(done.stdout.decode('utf-8').splitlines(),
+                             wanted.getvalue().splitlines())
 
     def check_tables(self, path, replayed, chosen):
         for table in tables.TABLES:

@@ -1,8 +1,10 @@
 """The tables of etl2csv against the oracle of tests/oracle, and the options that all tables share."""
+import collections
 import csv
 import io
 import os
 import sys
+import tempfile
 import unittest
 
 import support
@@ -106,6 +108,64 @@ class Agreement(support.CliTestCase):
         self.assertEqual({site['stack_id'] for site in sites} - stacks, {''})
         used = {row['stack_id'] for row in self.rows(path, 'events')} - {''}
         self.assertEqual(used, stacks)
+
+
+class Top(support.CliTestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.trace = os.path.join(folder.name, 'random.etl')
+        support.run('etlgen', 'random', '--cpus', 2, '--seed', 5, '--stacks', '--events', 5000,
+                    '-o', cls.trace)
+        _, cls.replayed = oracle.replay([cls.trace])
+
+    def lines(self, *options):
+        done = support.run('etl2csv', '-q', '-c', *options, self.trace)
+        return done.stdout.decode('utf-8').splitlines()
+
+    def test_largest(self):
+        for table in tables.MEASURES:
+            rows = tables.TABLES[table](self.replayed)
+            self.assertGreater(len(rows), 20, table)
+            for count in (1, 2, 7, len(rows) - 1, len(rows), 2**64 - 1):
+                wanted = [','.join(map(oracle.quoted, row)) for row in tables.top(table, rows, count)]
+                self.assertEqual(self.lines('--table', table, '--top', count)[1:], wanted, table)
+
+    def test_filtered(self):
+        pid = str(self.replayed.rows[0].instance.pid)
+        got = self.lines('--table', 'heaps', '--top', 2, '--pid', pid, '--columns',
+                         'outstanding_bytes,process_id')[1:]
+        wanted = [row for row in tables.heaps(self.replayed) if str(row[0]) == pid]
+        self.assertEqual(got, ['%d,%s' % (row[11], pid) for row in tables.top('heaps', wanted, 2)])
+
+    def test_processes_by_events(self):
+        events = collections.Counter(row.instance for row in self.replayed.rows
+                                     if row.instance.pid is not None)
+        counts = collections.defaultdict(list)  # of those that a row does not tell apart
+        for instance, count in events.items():
+            start = instance.start_ns
+            counts[str(instance.pid), instance.name or '', str(start or '')].append(count)
+        got = [next(csv.reader([line])) for line in self.lines('--table', 'processes', '--top', 4)[1:]]
+        for row, (_, count) in zip(got, events.most_common(4), strict=True):
+            self.assertIn(count, counts[row[0], row[1], row[3]])
+
+    def test_pieces(self):
+        """The rows that are left are cut like any others."""
+        support.run('etl2csv', '-q', '--table', 'sizes', '--top', 5, '--split-rows', 3, self.trace,
+                    '-o', self.path('out.csv'))
+        whole = self.lines('--table', 'sizes', '--top', 5)
+        pieces = [self.read('out.%04d.csv' % n).decode().splitlines() for n in (1, 2)]
+        self.assertEqual(pieces[0] + pieces[1][1:], whole)
+
+    def test_refused(self):
+        for table in ('events', 'stacks'):
+            done = support.run('etl2csv', '--top', 3, '--table', table, self.trace, status=2)
+            self.assertIn('--top', done.stderr)
+        for wrong in ('0', '', '-1', 'x', '1.5'):
+            done = support.run('etl2csv', '--top', wrong, '--table', 'heaps', self.trace, status=2)
+            self.assertIn('--top takes a number', done.stderr)
 
 
 class Options(support.CliTestCase):

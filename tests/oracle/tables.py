@@ -176,3 +176,17 @@ def stacks(replay):
 
 
 TABLES = {f.__name__: f for f in (heaps, outstanding, sizes, callsites, processes, stacks)}
+
+# What --top orders rows by, the second column where the first ones are equal.
+MEASURES = {
+    'heaps': ('outstanding_bytes', 'bytes_allocated'),
+    'outstanding': ('size_bytes',),
+    'sizes': ('bytes', 'allocs'),
+    'callsites': ('outstanding_bytes', 'bytes_allocated'),
+}
+
+
+def top(table, rows, count):
+    """The `count` largest of a table's rows; equal ones stay in the table's order."""
+    places = [COLUMNS[table].index(column) for column in MEASURES[table]]
+    return sorted(rows, key=lambda row: [-row[place] for place in places])[:count]
