@@ -539,11 +539,22 @@ static int take_common_stack(struct eh_reader *r, const struct etl_stream *s, st
         return 0;
     struct stack_record stack; /* without what only references have */
     stack_in_place(s->word, s->current, &stack);
-    struct raw_frames frames = stack.frames;
     struct join_origin origin = origin_of(r, s, REC_NO_ID);
     if (join_name_owner(r->join, &stack, &origin, e) < 0)
         return -1;
-    return give_stack(r, &stack, &frames, &origin, e) < 0 ? -1 : 1;
+    return give_stack(r, &stack, &stack.frames, &origin, e) < 0 ? -1 : 1;
+}
+
+/* The stack record that the stream stands at goes to the event before it, if that is whose it is: 1,
+ * 0 if not, -1 on error. */
+EH_ALWAYS_INLINE int take_following(struct eh_reader *r, const struct etl_stream *s,
+                                    struct eh_error *e)
+{
+    if (!stack_is_common(s->word) || r->info.has_ownerless)
+        return 0;
+    struct stack_record stack;
+    stack_in_place(s->word, s->current, &stack);
+    return join_following(r->join, &stack, e);
 }
 
 /* An image came or went: what addresses of its process mean may have changed. */
@@ -668,6 +679,13 @@ EH_ALWAYS_INLINE int take_some(struct eh_reader *r, bool joins, struct eh_error 
             row = &r->rows[r->count];
         }
         enum etl_step step = etl_stream_next(&r->trace, s, false, e);
+        if (joins && taken && step == ETL_RECORD) {
+            int followed = take_following(r, s, e);
+            if (followed < 0)
+                return -1;
+            if (followed)
+                step = etl_stream_next(&r->trace, s, false, e);
+        }
         if (step == ETL_ERROR || (step == ETL_BUFFER && report_progress(r, e) < 0))
             return -1;
         if (step == ETL_END)

@@ -102,8 +102,10 @@ static int count_heap(struct pass *p, const struct etl_stream *s, struct extreme
 {
     p->by_type[type & 0xFF]++;
     widen(x, s->raw);
-    if (pid == REC_NO_ID)
+    if (pid == REC_NO_ID) {
+        p->survey->info->has_ownerless = true;
         return 0;
+    }
     remember(p, s->raw, pid, tid);
     struct tally *t = find_tally(p, tally_whose(s->clock->boot, pid));
     if (!t)
@@ -160,23 +162,25 @@ EH_ALWAYS_INLINE int count_common(struct run *r, size_t size, unsigned type)
     return 1;
 }
 
-/* The same for a record that may be a whole stack. */
+/* The same for a whole stack, of which most need no more than their process. */
 EH_ALWAYS_INLINE int count_common_stack(struct run *r, uint64_t word)
 {
     struct pass *p = r->pass;
-    size_t size = word >> 16 & 0xFFFF, left = (size_t)(r->end - r->at);
+    size_t step = REC_STEP(word >> 16 & 0xFFFF), left = (size_t)(r->end - r->at);
     int64_t raw = load_i64(r->at + PERFINFO_TIME);
-    if (!stack_is_common(word) || size > left || raw < r->raw)
+    uint32_t pid = stack_pid_in_place(r->at);
+    if (step > left || raw < r->raw)
         return 0;
-    struct stack_record stack;
-    stack_in_place(word, r->at, &stack);
-    const struct tally *t = tally_slot(p, stack.pid);
-    bool noted = t->whose == r->whose + stack.pid && t->heaps & TALLY_STACKS;
-    if (!noted && note_stack(p, r->boot, stack.event_raw, stack.pid, stack.tid) < 0)
-        return -1;
+    const struct tally *t = tally_slot(p, pid);
+    if (t->whose != r->whose + pid || !(t->heaps & TALLY_STACKS)) {
+        struct stack_record stack;
+        stack_in_place(word, r->at, &stack);
+        if (note_stack(p, r->boot, stack.event_raw, pid, stack.tid) < 0)
+            return -1;
+    }
     r->raw = raw;
     r->events++;
-    r->at += REC_STEP(size) < left ? REC_STEP(size) : left;
+    r->at += step;
     return 1;
 }
 
@@ -187,13 +191,13 @@ EH_ALWAYS_INLINE int count_one(struct run *r)
         return count_common(r, HEAP_BYTES(3, 8), 0x21);
     if (word == HEAP_FREE_WORD(8))
         return count_common(r, HEAP_BYTES(2, 8), 0x24);
-    if (word == HEAP_ALLOC_WORD(4))
-        return count_common(r, HEAP_BYTES(3, 4), 0x21);
-    if (word == HEAP_FREE_WORD(4))
-        return count_common(r, HEAP_BYTES(2, 4), 0x24);
+    if (stack_is_common(word))
+        return count_common_stack(r, word);
     if (word == HEAP_REALLOC_WORD(8))
         return count_common(r, HEAP_BYTES(5, 8), 0x22);
-    return count_common_stack(r, word);
+    if (word == HEAP_ALLOC_WORD(4))
+        return count_common(r, HEAP_BYTES(3, 4), 0x21);
+    return word == HEAP_FREE_WORD(4) ? count_common(r, HEAP_BYTES(2, 4), 0x24) : 0;
 }
 
 /* Common heap and stack records, nearly all of a heap trace, are counted straight from their bytes as

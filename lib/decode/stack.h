@@ -50,10 +50,14 @@ struct stack_record {
  * are: stack_in_place() then tells of it without taking the record apart. */
 static inline bool stack_is_common(uint64_t word)
 {
-    const uint64_t any_size = UINT64_C(0xFFFF) << 16, size = word & any_size;
-    return (word & ~any_size) ==
-               (UINT64_C(0x1820) << 32 | REC_MARK_TRACE << 8 | REC_PERFINFO64) &&
-           size >= (uint64_t)(PERFINFO_BYTES + STACK_HEADER_BYTES) << 16;
+    const uint64_t expected = UINT64_C(0x1820) << 32 | REC_MARK_TRACE << 8 | REC_PERFINFO64;
+    const uint64_t least = (uint64_t)(PERFINFO_BYTES + STACK_HEADER_BYTES) << 16;
+    return ((word ^ expected) & ~(UINT64_C(0xFFFF) << 16)) == 0 && (uint32_t)word >= (uint32_t)least;
+}
+
+static inline uint32_t stack_pid_in_place(const uint8_t *record)
+{
+    return load_u32(record + PERFINFO_BYTES + 8);
 }
 
 /* Such a record's stack. */

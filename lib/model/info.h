@@ -16,6 +16,7 @@ struct eh_info {
     uint64_t heap_records;  /* records of all heap kinds in the inputs */
     uint64_t block_records; /* alloc, free and realloc records among them */
     bool has_stacks;        /* stack records are present */
+    bool has_ownerless;     /* heap records whose header names no process are present */
     uint8_t os_major, os_minor;
     uint32_t os_build;
     uint32_t processors;   /* of the first header, never 0 */

@@ -2,6 +2,7 @@
 
 #include "base/array.h"
 #include "base/hash.h"
+#include "base/inline.h"
 #include "base/limits.h"
 
 #include <stdlib.h>
@@ -158,20 +159,20 @@ void join_images_changed(struct join *j, uint32_t process)
     }
 }
 
-/* Two lanes, because each step waits for the multiplication of the one before. */
-static uint64_t hash_frames(const struct raw_frames *f, uint32_t process)
+/* Moderately good and fast: what is found under it is compared. */
+static inline size_t hash_frames(const struct raw_frames *f, uint32_t process)
 {
     const uint64_t k = UINT64_C(0x9E3779B97F4A7C15);
     const uint8_t *at = f->bytes;
     size_t left = (size_t)f->count * f->pointer_size;
-    uint64_t h = process, g = left;
-    for (; left >= 16; at += 16, left -= 16) {
-        h = (h ^ load_u64(at)) * k;
-        g = (g + load_u64(at + 8)) * k;
+    uint64_t h = process + left;
+    for (; left >= 32; at += 32, left -= 32) {
+        h = (h + load_u64(at)) * k ^ load_u64(at + 8);
+        h = (h + load_u64(at + 16)) * k ^ load_u64(at + 24);
     }
-    if (left >= 8)
+    for (; left >= 8; at += 8, left -= 8)
         h = (h ^ load_u64(at)) * k;
-    return ((h ^ g >> 32) * k) >> 32;
+    return (h * k) >> 32;
 }
 
 static int resolve(struct join *j, const struct pending *p, uint32_t process,
@@ -188,44 +189,57 @@ static int resolve(struct join *j, const struct pending *p, uint32_t process,
     return model_draft_stack(j->model, process, j->frame_ids, frames->count, ret_draft);
 }
 
+static inline bool is_seen(const struct seen *s, uint32_t process, uint32_t image_epoch,
+                           uint32_t shape, const uint8_t *bytes)
+{
+    return s->shape == shape && s->process == process && s->image_epoch == image_epoch &&
+           memcmp(s->bytes, bytes, shape >> 8) == 0;
+}
+
+/* Looks a stack up and keeps it in `s`. */
+EH_NEVER_INLINE int see(struct join *j, struct seen *s, const struct pending *p, uint32_t process,
+                        uint32_t shape, const struct raw_frames *frames)
+{
+    uint32_t draft;
+    if (resolve(j, p, process, frames, &draft) < 0)
+        return -1;
+    *s = (struct seen){process, p->image_epoch, draft, shape, {0}};
+    memcpy(s->bytes, frames->bytes, shape >> 8);
+    return 0;
+}
+
 /* The draft for frames as seen by a pending event. */
-static int draft_for(struct join *j, const struct pending *p, uint32_t process,
-                     const struct raw_frames *frames, uint32_t *ret_draft)
+static inline int draft_for(struct join *j, const struct pending *p, uint32_t process,
+                            const struct raw_frames *frames, uint32_t *ret_draft)
 {
     uint32_t length = frames->count * frames->pointer_size;
     /* The epoch is that of the process its header names: without one there is none to compare. */
-    bool cached = p->origin.process_id != REC_NO_ID && length <= SEEN_BYTES;
-    if (!cached)
+    if (p->origin.process_id == REC_NO_ID || length > SEEN_BYTES)
         return resolve(j, p, process, frames, ret_draft);
-    uint32_t shape = length << 8 | frames->pointer_size;
+    uint32_t shape = length << 8 | frames->pointer_size, epoch = p->image_epoch;
     size_t slot = hash_frames(frames, process) % LIMIT_SEEN_STACKS;
-    for (int way = 0; way < 2; way++) {
-        const struct seen *s = &j->seen[slot ^ way];
-        if (s->shape == shape && s->process == process && s->image_epoch == p->image_epoch &&
-            memcmp(s->bytes, frames->bytes, length) == 0) {
-            *ret_draft = s->draft;
-            return 0;
+    struct seen *s = &j->seen[slot];
+    if (!is_seen(s, process, epoch, shape, frames->bytes)) {
+        struct seen *first = s;
+        s = &j->seen[slot ^ 1];
+        if (!is_seen(s, process, epoch, shape, frames->bytes)) {
+            s = first->shape ? s : first;
+            if (see(j, s, p, process, shape, frames) < 0)
+                return -1;
         }
     }
-    if (resolve(j, p, process, frames, ret_draft) < 0)
-        return -1;
-    struct seen *s = &j->seen[j->seen[slot].shape ? slot ^ 1 : slot];
-    s->process = process;
-    s->image_epoch = p->image_epoch;
-    s->draft = *ret_draft;
-    s->shape = shape;
-    memcpy(s->bytes, frames->bytes, length);
+    *ret_draft = s->draft;
     return 0;
 }
 
 /* Kernel frames come first, so the ends of a stack tell which parts it holds. */
-static uint32_t parts_of(const struct raw_frames *f)
+static inline uint32_t parts_of(const struct raw_frames *f)
 {
     if (!f->count)
         return 0;
-    bool kernel = is_kernel_address(raw_frame(f, 0), f->pointer_size);
-    bool user = !is_kernel_address(raw_frame(f, f->count - 1), f->pointer_size);
-    return kernel && user ? PART_KERNEL | PART_USER : kernel ? PART_KERNEL : PART_USER;
+    uint32_t kernel = is_kernel_address(raw_frame(f, 0), f->pointer_size);
+    uint32_t user = !is_kernel_address(raw_frame(f, f->count - 1), f->pointer_size);
+    return user | !kernel ? kernel * PART_KERNEL | PART_USER : PART_KERNEL;
 }
 
 static void set_part(struct pending *p, uint32_t parts, uint32_t draft)
@@ -397,6 +411,25 @@ int join_stack(struct join *j, const struct stack_record *s, const struct raw_fr
     if (search.taken)
         return give_part(j, &search, e);
     return search.repeat != NULL;
+}
+
+int join_following(struct join *j, const struct stack_record *s, struct eh_error *e)
+{
+    uint32_t last = (j->oldest + j->count - 1) % LIMIT_PENDING_EVENTS, parts = parts_of(&s->frames);
+    struct pending *p = &j->ring[last];
+    if (p->row.raw_time != s->event_raw || p->row.thread_id != s->tid ||
+        p->origin.process_id != s->pid || p->parts & parts || !parts || s->pid == REC_NO_ID)
+        return 0;
+    uint32_t at = j->buckets[p->bucket].first;
+    while (j->ring[at - 1].row.raw_time != s->event_raw)
+        at = j->ring[at - 1].next; /* it is in there */
+    if (at - 1 != last)
+        return 0; /* an older event may wait for it */
+    uint32_t draft;
+    if (draft_for(j, p, p->row.process, &s->frames, &draft) < 0)
+        return out_of_memory(e);
+    set_part(p, parts, draft);
+    return 1;
 }
 
 static struct bucket *orphan_bucket(const struct join *j, int64_t raw)
