@@ -25,10 +25,15 @@ enum exit_status {
 #define ZSTD_LEVEL_DEFAULT 3
 #define ZSTD_LEVEL_LAST    19
 
+/* More than the default are of use with high levels of compression; each takes memory. */
+#define THREADS_DEFAULT_MAX 8
+#define THREADS_MAX         64
+
 struct settings {
     const char *output; /* NULL: chosen from the first input's name */
     const char *stats;  /* NULL: none */
     int zstd_level;     /* 0: not asked for */
+    unsigned threads;   /* 0: chosen from the processors */
     bool force, quiet, no_progress, strict, help, version;
     struct split split;
 };
@@ -61,6 +66,7 @@ enum {
     OPTION_STDOUT,
     OPTION_FORCE,
     OPTION_ZSTD,
+    OPTION_THREADS,
     OPTION_QUIET,
     OPTION_NO_PROGRESS,
     OPTION_STATS,
@@ -75,6 +81,8 @@ static const struct option_spec common_options[] = {
     {"force", 'f', NULL, "replace an existing file", OPTION_FORCE},
     {"zstd", 0, "[=LEVEL]", "compress, 1 (fast) to 19 (small), default 3; so does -o NAME.zst",
      OPTION_ZSTD},
+    {"threads", 0, "N", "work in N threads, by default one for each processor, up to 8",
+     OPTION_THREADS},
     {"stats", 0, "FILE", "write counts of events, losses and live memory as JSON", OPTION_STATS},
     {"strict", 0, NULL, "status 3 also for what the recording itself lost", OPTION_STRICT},
     {"quiet", 'q', NULL, "no progress and no closing line", OPTION_QUIET},
@@ -95,6 +103,17 @@ static int set_zstd_level(struct settings *s, const char *argument, struct eh_er
     return 0;
 }
 
+static int set_threads(struct settings *s, const char *argument, struct eh_error *e)
+{
+    uint64_t threads;
+    if (parse_u64(&threads, argument, strlen(argument)) < 0 || threads < 1 ||
+        threads > THREADS_MAX)
+        return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "--threads takes a number from 1 to %d",
+                       THREADS_MAX);
+    s->threads = (unsigned)threads;
+    return 0;
+}
+
 static int set_common(void *state, int id, const char *argument, struct eh_error *e)
 {
     struct settings *s = state;
@@ -105,6 +124,8 @@ static int set_common(void *state, int id, const char *argument, struct eh_error
         return *s->output ? 0 : eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "--output is empty");
     case OPTION_ZSTD:
         return set_zstd_level(s, argument, e);
+    case OPTION_THREADS:
+        return set_threads(s, argument, e);
     case OPTION_STATS:
         s->stats = argument;
         return *argument ? 0 : eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "--stats is empty");
@@ -127,6 +148,12 @@ static int set_common(void *state, int id, const char *argument, struct eh_error
         s->version = true;
         return 0;
     }
+}
+
+static unsigned default_threads(void)
+{
+    unsigned processors = platform_processors();
+    return processors < THREADS_DEFAULT_MAX ? processors : THREADS_DEFAULT_MAX;
 }
 
 /* Text on standard output may meet a full disk, too. */
@@ -368,7 +395,8 @@ static int convert(struct conversion *c)
 {
     const struct writer *w = c->writer;
     c->target = pieces_last(&c->data);
-    if (out_open(&c->out, c->target->fd, c->settings.zstd_level, &c->error) < 0 ||
+    if (out_open(&c->out, c->target->fd, c->settings.zstd_level,
+                 c->settings.threads, &c->error) < 0 ||
         begin_writer(c) < 0 || copy_rows(c) < 0 ||
         settle(c, w->end(c->state, eh_stats(c->reader), &c->error)) < 0 || add_tails(c) < 0)
         return -1;
@@ -380,7 +408,7 @@ static int write_stats(struct conversion *c)
     struct out *out;
     if (!c->settings.stats)
         return 0;
-    if (out_open(&out, c->stats.fd, 0, &c->error) < 0)
+    if (out_open(&out, c->stats.fd, 0, 1, &c->error) < 0)
         return -1;
     report_stats_json(out, eh_stats(c->reader));
     return out_close(out, &c->error) < 0 ? name_output(c, &c->stats) : 0;
@@ -523,6 +551,8 @@ int convert_main(const struct writer *writer, int argc, char **argv)
         return status_of_failure(&c);
     if (check_stats(&c) < 0 || check_split(&c) < 0 || check_filter(&c) < 0)
         return status_of_failure(&c);
+    if (!c.settings.threads)
+        c.settings.threads = default_threads();
     c.inputs = (const char *const *)(argv + 1);
     c.input_count = (size_t)operands;
     c.report.quiet = c.settings.quiet;

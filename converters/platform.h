@@ -16,6 +16,9 @@ void platform_start(void);
 /* Nanoseconds on a clock that only goes forward. */
 int64_t platform_clock_ns(void);
 
+/* Processors that this program may use, at least 1. */
+unsigned platform_processors(void);
+
 bool platform_is_terminal(int fd);
 
 enum platform_kind {

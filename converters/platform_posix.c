@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -42,13 +43,13 @@ static sigset_t block_fatal_signals(void)
     sigemptyset(&set);
     for (size_t i = 0; i < FATAL_SIGNALS; i++)
         sigaddset(&set, fatal_signals[i]);
-    sigprocmask(SIG_BLOCK, &set, &before);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
     return before;
 }
 
 static void unblock_fatal_signals(const sigset_t *before)
 {
-    sigprocmask(SIG_SETMASK, before, NULL);
+    pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
 /* A descriptor that is closed would be given to the next file opened, and messages or data would
@@ -86,6 +87,17 @@ int64_t platform_clock_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+unsigned platform_processors(void)
+{
+#ifdef CPU_COUNT
+    cpu_set_t mine;
+    if (sched_getaffinity(0, sizeof mine, &mine) == 0)
+        return (unsigned)CPU_COUNT(&mine);
+#endif
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (unsigned)online : 1;
 }
 
 bool platform_is_terminal(int fd)

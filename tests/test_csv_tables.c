@@ -69,7 +69,7 @@ static void set(struct run *r, const char *name, const char *argument)
 static void start(struct run *r, const char *table, const char *columns)
 {
     r->file = tmpfile();
-    ck_assert_int_eq(out_open(&r->out, fileno(r->file), 0, NULL), 0);
+    ck_assert_int_eq(out_open(&r->out, fileno(r->file), 0, 1, NULL), 0);
     r->state = calloc(1, csv_writer.state_size);
     r->context = (struct writer_context){.info = &info, .model = model, .out = r->out};
     if (columns)

@@ -198,7 +198,7 @@ static void write_csv(const struct choice *choices, const struct eh_event *r, si
     struct eh_stats stats = {0};
     FILE *f = tmpfile();
     struct out *out;
-    ck_assert_int_eq(out_open(&out, fileno(f), 0, &e), 0);
+    ck_assert_int_eq(out_open(&out, fileno(f), 0, 1, &e), 0);
     void *state = calloc(1, csv_writer.state_size);
     ck_assert_int_eq(choose(state, choices, &e), 0);
     struct writer_context context = {.info = &info, .model = model, .out = out,
@@ -471,7 +471,7 @@ START_TEST(processes_that_come_with_the_rows)
 {
     FILE *f = tmpfile();
     struct out *out;
-    ck_assert_int_eq(out_open(&out, fileno(f), 0, NULL), 0);
+    ck_assert_int_eq(out_open(&out, fileno(f), 0, 1, NULL), 0);
     void *state = calloc(1, csv_writer.state_size);
     const struct choice choices[] = {{"columns", "process_id,process_name"}, {0}};
     ck_assert_int_eq(choose(state, choices, NULL), 0);

@@ -198,7 +198,7 @@ static void write_rows(void)
     FILE *file = tmpfile();
     struct out *out;
     struct eh_error e = {0};
-    ck_assert_int_eq(out_open(&out, fileno(file), 0, &e), 0);
+    ck_assert_int_eq(out_open(&out, fileno(file), 0, 1, &e), 0);
     struct writer_context context = {.info = &fixture.info, .model = fixture.model, .out = out,
                                      .warn = no_warning, .tool = "etl2perfetto 1"};
     struct eh_stats stats = {.events = 7, .peak_live_bytes = UINT64_MAX};

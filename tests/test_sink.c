@@ -23,11 +23,11 @@ static int new_file(void)
     return fd;
 }
 
-static struct out *open_sink(int fd, int level)
+static struct out *open_sink(int fd, int level, unsigned threads)
 {
     struct out *o = NULL;
     struct eh_error e = {0};
-    ck_assert_msg(out_open(&o, fd, level, &e) == 0, "%s", e.text);
+    ck_assert_msg(out_open(&o, fd, level, threads, &e) == 0, "%s", e.text);
     return o;
 }
 
@@ -67,7 +67,7 @@ static void put(struct out *o, size_t n, bool by_write)
 
 static const size_t sizes[] = {1,       0,       5,           MIB - 6,     1,       100,
                                MIB,     MIB + 1, 3 * MIB + 7, 2,           MIB - 1, 4096,
-                               MIB / 2, 300000,  MIB * 2,     64 * MIB,    17,      MIB - 1};
+                               MIB / 2, 300000,  MIB * 2,     9 * MIB,     17,      MIB - 1};
 
 static uint64_t put_all_sizes(struct out *o)
 {
@@ -84,11 +84,15 @@ static void expect_bytes(const uint8_t *bytes, size_t length)
     ck_assert_uint_eq(same, length);
 }
 
+/* The loop tests count the threads. */
 START_TEST(plain)
 {
     int fd = new_file();
-    struct out *o = open_sink(fd, 0);
-    uint64_t length = put_all_sizes(o);
+    struct out *o = open_sink(fd, 0, (unsigned)_i);
+    put_all_sizes(o);
+    put(o, 64 * MIB, false); /* the largest */
+    put(o, 5, false);
+    uint64_t length = out_position(o);
     struct eh_error e = {0};
     ck_assert_int_eq(out_error(o, &e), 0);
     ck_assert_int_eq(out_close(o, &e), 0);
@@ -101,10 +105,10 @@ START_TEST(plain)
 }
 END_TEST
 
-START_TEST(packed)
+static void check_packed(int level, unsigned threads)
 {
     int fd = new_file();
-    struct out *o = open_sink(fd, _i);
+    struct out *o = open_sink(fd, level, threads);
     size_t length = (size_t)put_all_sizes(o);
     ck_assert_int_eq(out_close(o, NULL), 0);
     size_t n;
@@ -120,6 +124,54 @@ START_TEST(packed)
     free(bytes);
     close(fd);
 }
+
+START_TEST(packed)
+{
+    check_packed(_i, (unsigned)_i);
+}
+END_TEST
+
+static uint8_t *packed_bytes(int level, unsigned threads, size_t bytes, size_t step,
+                             size_t *ret_length)
+{
+    int fd = new_file();
+    struct out *o = open_sink(fd, level, threads);
+    for (size_t done = 0; done < bytes; done += step)
+        put(o, step < bytes - done ? step : bytes - done, false);
+    ck_assert_int_eq(out_close(o, NULL), 0);
+    uint8_t *whole = file_bytes(fd, ret_length);
+    close(fd);
+    return whole;
+}
+
+/* Sections end where they end, however many threads there are and however the bytes came. */
+static void check_packed_the_same(int level)
+{
+    static const size_t lengths[] = {MIB / 2, MIB + 1, 9 * MIB + 5};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        size_t one, n;
+        uint8_t *wanted = packed_bytes(level, 1, lengths[i], 300001, &one);
+        for (unsigned threads = 1; threads <= 4; threads += threads) {
+            uint8_t *got = packed_bytes(level, threads, lengths[i], threads * 123457, &n);
+            ck_assert_uint_eq(n, one);
+            ck_assert(!memcmp(got, wanted, n));
+            free(got);
+        }
+        free(wanted);
+    }
+}
+
+START_TEST(packed_the_same)
+{
+    check_packed_the_same(_i);
+}
+END_TEST
+
+/* The first of the levels with large sections. */
+START_TEST(packed_high)
+{
+    check_packed_the_same(10);
+}
 END_TEST
 
 /* Nothing written is an empty file, or a frame without content. */
@@ -127,7 +179,7 @@ START_TEST(nothing)
 {
     for (int level = 0; level <= 1; level++) {
         int fd = new_file();
-        ck_assert_int_eq(out_close(open_sink(fd, level), NULL), 0);
+        ck_assert_int_eq(out_close(open_sink(fd, level, (unsigned)_i), NULL), 0);
         size_t n;
         uint8_t *bytes = file_bytes(fd, &n);
         ck_assert(level ? n > 0 : n == 0);
@@ -144,23 +196,24 @@ START_TEST(bad_level)
 {
     struct out *o = NULL;
     struct eh_error e = {0};
-    ck_assert_int_eq(out_open(&o, 1, 20, &e), -1);
+    ck_assert_int_eq(out_open(&o, 1, 20, 1, &e), -1);
     ck_assert_int_eq(e.code, EH_ERR_USAGE);
-    ck_assert_int_eq(out_open(&o, 1, -1, &e), -1);
+    ck_assert_int_eq(out_open(&o, 1, -1, 1, &e), -1);
     ck_assert_ptr_null(o);
 }
 END_TEST
 
-/* The first error stays; reserves go on working and bytes on counting. */
+/* The first error stays; reserves go on working and bytes on counting. Odd numbers pack, 2 and 3
+ * have a thread. */
 START_TEST(full_disk)
 {
     int fd = open("/dev/full", O_WRONLY);
     ck_assert_int_ge(fd, 0);
-    struct out *o = open_sink(fd, _i);
+    struct out *o = open_sink(fd, _i % 2, (unsigned)_i / 2 + 1);
     struct eh_error e = {0};
     ck_assert_int_eq(out_error(o, &e), 0);
     uint64_t length = put_all_sizes(o);
-    ck_assert_uint_gt(length, 70 * MIB);
+    ck_assert_uint_gt(length, 15 * MIB);
     ck_assert_int_eq(out_error(o, &e), -1);
     ck_assert_int_eq(e.code, EH_ERR_IO);
     ck_assert_int_eq(e.sys, ENOSPC);
@@ -176,7 +229,7 @@ END_TEST
 START_TEST(full_disk_at_close)
 {
     int fd = open("/dev/full", O_WRONLY);
-    struct out *o = open_sink(fd, _i);
+    struct out *o = open_sink(fd, _i % 2, (unsigned)_i / 2 + 1);
     struct eh_error e = {0};
     put(o, 10, false);
     ck_assert_int_eq(out_error(o, &e), 0);
@@ -192,7 +245,7 @@ START_TEST(closed_pipe)
     ck_assert_int_eq(pipe(ends), 0);
     close(ends[0]);
     signal(SIGPIPE, SIG_IGN);
-    struct out *o = open_sink(ends[1], 0);
+    struct out *o = open_sink(ends[1], 0, (unsigned)_i / 2 + 1);
     struct eh_error e = {0};
     put_all_sizes(o);
     ck_assert_int_eq(out_close(o, &e), -1);
@@ -219,7 +272,8 @@ static void read_slowly(int fd, uint64_t length)
     _exit(n < 0 || at != length);
 }
 
-/* Short writes, signals in the middle of them, and (1) a pipe that does not block. */
+/* Short writes, signals in the middle of them, and (odd) a pipe that does not block; from 2 on
+ * a thread writes. */
 START_TEST(interrupted_pipe)
 {
     int ends[2];
@@ -231,12 +285,12 @@ START_TEST(interrupted_pipe)
         read_slowly(ends[0], 20 * (MIB + 12345));
     }
     close(ends[0]);
-    if (_i)
+    if (_i % 2)
         ck_assert_int_eq(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
     sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL);
     struct itimerval often = {{0, 300}, {0, 300}};
     setitimer(ITIMER_REAL, &often, NULL);
-    struct out *o = open_sink(ends[1], 0);
+    struct out *o = open_sink(ends[1], 0, (unsigned)_i / 2 + 1);
     for (int i = 0; i < 20; i++)
         put(o, MIB + 12345, i & 1);
     struct eh_error e = {0};
@@ -271,14 +325,14 @@ static void check_file(int fd, int level, size_t length)
 START_TEST(switched)
 {
     static const size_t lengths[] = {3 * MIB + 5, 0, 17, MIB};
-    int fds[4], level = _i ? 3 : 0;
+    int fds[4], level = _i % 2 * 3;
     struct out *o = NULL;
     for (int i = 0; i < 4; i++) {
         fds[i] = new_file();
         if (o)
             out_switch(o, fds[i]);
         else
-            o = open_sink(fds[i], level);
+            o = open_sink(fds[i], level, (unsigned)_i / 2 + 1);
         ck_assert_uint_eq(out_position(o), 0);
         put(o, lengths[i], i & 1);
         put(o, 100, false);
@@ -299,7 +353,7 @@ START_TEST(switched_from_a_full_disk)
     struct eh_error e = {0};
     if (full < 0)
         return;
-    struct out *o = open_sink(full, 0);
+    struct out *o = open_sink(full, 0, (unsigned)_i);
     put(o, 10, false);
     out_switch(o, fd);
     ck_assert_int_eq(out_error(o, &e), -1);
@@ -316,16 +370,18 @@ int main(void)
     Suite *suite = suite_create("sink");
     TCase *tests = tcase_create("sink");
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, plain);
+    tcase_add_loop_test(tests, plain, 1, 3);
     tcase_add_loop_test(tests, packed, 1, 4);
-    tcase_add_test(tests, nothing);
+    tcase_add_loop_test(tests, packed_the_same, 1, 2);
+    tcase_add_test(tests, packed_high);
+    tcase_add_loop_test(tests, nothing, 1, 3);
     tcase_add_test(tests, bad_level);
-    tcase_add_loop_test(tests, full_disk, 0, 2);
-    tcase_add_loop_test(tests, full_disk_at_close, 0, 2);
-    tcase_add_test(tests, closed_pipe);
-    tcase_add_loop_test(tests, interrupted_pipe, 0, 2);
-    tcase_add_loop_test(tests, switched, 0, 2);
-    tcase_add_test(tests, switched_from_a_full_disk);
+    tcase_add_loop_test(tests, full_disk, 0, 4);
+    tcase_add_loop_test(tests, full_disk_at_close, 0, 4);
+    tcase_add_loop_test(tests, closed_pipe, 0, 4);
+    tcase_add_loop_test(tests, interrupted_pipe, 0, 4);
+    tcase_add_loop_test(tests, switched, 0, 4);
+    tcase_add_loop_test(tests, switched_from_a_full_disk, 1, 3);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

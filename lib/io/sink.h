@@ -50,14 +50,17 @@ static inline uint64_t out_position(const struct out *o)
 }
 
 /* Opens a sink on an open file descriptor, which it does not close. `zstd_level` 0 writes plain
- * bytes, 1 to 19 compresses. Returns 0, or -1 with `e` filled (memory). */
-int out_open(struct out **ret_out, int fd, int zstd_level, struct eh_error *e);
+ * bytes, 1 to 19 compresses. With `threads` above 1, writing and compressing go on beside the
+ * caller once a buffer is full, and compressing in that many threads; the bytes are the same for
+ * any number. Returns 0, or -1 with `e` filled (memory). */
+int out_open(struct out **ret_out, int fd, int zstd_level, unsigned threads, struct eh_error *e);
 
 /* Hands on what is left, ends the zstd frame, and goes on into another descriptor at position 0.
  * An error before or after sticks as ever. */
 void out_switch(struct out *o, int fd);
 
-/* 0, or -1 with the first error: EH_ERR_IO with sys (ENOSPC, EPIPE, ...). Cheap. */
+/* 0, or -1 with the first error: EH_ERR_IO with sys (ENOSPC, EPIPE, ...). Cheap. What goes on
+ * beside the caller may fail a few buffers later. */
 int out_error(const struct out *o, struct eh_error *e);
 
 /* Hands on what is left, ends the zstd frame, frees everything. Returns 0 or -1 with the first

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "io/os.h"
+#include "io/os_thread.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,8 +17,20 @@ struct zstd_unpacker {
     size_t wanted; /* bytes that complete the block being read */
 };
 
+/* The library packs section by section in its threads; each but the first sees the end of the one
+ * before, so that small sections cost little: at level 3, ones of 1 MiB pack CSV 2 % better than
+ * a single run, in a quarter of the memory that the library's own choice of 8 MiB takes. The high
+ * levels look further back. No level's overlap exceeds its section, or the library would enlarge it. */
+#define SECTION_BYTES      ((size_t)1 << 20)
+#define SECTION_BYTES_HIGH ((size_t)8 << 20)
+#define LEVEL_HIGH         10
+
 struct zstd_packer {
     ZSTD_CCtx *context;
+    bool in_turn;   /* each section is waited for */
+    bool in_frame;
+    size_t section; /* bytes of a section */
+    size_t begun;   /* bytes of it that the library has */
     size_t room;
     uint8_t bytes[];
 };
@@ -80,38 +93,104 @@ void zstd_unpacker_destroy(struct zstd_unpacker *u)
     free(u);
 }
 
-struct zstd_packer *zstd_packer_create(int level)
+static bool set(struct zstd_packer *p, ZSTD_cParameter parameter, size_t value)
+{
+    return !ZSTD_isError(ZSTD_CCtx_setParameter(p->context, parameter, (int)value));
+}
+
+/* Threads are set in any case: without them the library would make another stream of it. If it was
+ * built without, the whole frame is one section. */
+static void set_threads(struct zstd_packer *p, unsigned threads)
+{
+    if (set(p, ZSTD_c_nbWorkers, threads) && set(p, ZSTD_c_jobSize, p->section))
+        p->in_turn = threads == 1;
+}
+
+struct zstd_packer *zstd_packer_create(int level, unsigned threads)
 {
     size_t room = ZSTD_CStreamOutSize();
     struct zstd_packer *p = calloc(1, sizeof *p + room);
     if (!p)
         return NULL;
     p->room = room;
+    p->section = level < LEVEL_HIGH ? SECTION_BYTES : SECTION_BYTES_HIGH;
     p->context = ZSTD_createCCtx();
-    if (!p->context ||
-        ZSTD_isError(ZSTD_CCtx_setParameter(p->context, ZSTD_c_compressionLevel, level)) ||
-        ZSTD_isError(ZSTD_CCtx_setParameter(p->context, ZSTD_c_checksumFlag, 1))) {
+    if (!p->context || !set(p, ZSTD_c_compressionLevel, (size_t)level) ||
+        !set(p, ZSTD_c_checksumFlag, 1)) {
         zstd_packer_destroy(p);
         return NULL;
     }
+    set_threads(p, threads);
     return p;
+}
+
+struct pack_step {
+    struct zstd_packer *packer;
+    ZSTD_inBuffer *in;
+    ZSTD_outBuffer out;
+    ZSTD_EndDirective directive;
+    size_t rest;
+};
+
+static void run_pack_step(void *context)
+{
+    struct pack_step *s = context;
+    s->rest = ZSTD_compressStream2(s->packer->context, &s->out, s->in, s->directive);
+}
+
+/* The library starts its threads in the first step of a frame. */
+static void pack_step(struct pack_step *s)
+{
+    struct zstd_packer *p = s->packer;
+    if (p->in_frame)
+        run_pack_step(s);
+    else
+        os_without_signals(run_pack_step, s);
+    p->in_frame = s->directive != ZSTD_e_end || s->rest;
+}
+
+static int pack(struct zstd_packer *p, int fd, ZSTD_inBuffer *in, ZSTD_EndDirective directive,
+                struct eh_error *e)
+{
+    size_t rest;
+    do {
+        struct pack_step s = {p, in, {p->bytes, p->room, 0}, directive, 0};
+        pack_step(&s);
+        rest = s.rest;
+        if (ZSTD_isError(rest))
+            return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "cannot compress: %s",
+                           ZSTD_getErrorName(rest));
+        if (os_write(fd, p->bytes, s.out.pos))
+            return eh_fail(e, EH_ERR_IO, errno, EH_NO_OFFSET, "cannot write");
+    } while (directive == ZSTD_e_continue ? in->pos < in->size : rest != 0);
+    return 0;
+}
+
+/* A flush where a section ends anyway waits for it and changes nothing in the stream. */
+static int pack_in_turn(struct zstd_packer *p, int fd, ZSTD_inBuffer *in, struct eh_error *e)
+{
+    const size_t size = in->size;
+    while (in->pos < size) {
+        size_t left = p->section - p->begun;
+        bool whole = size - in->pos >= left;
+        in->size = whole ? in->pos + left : size;
+        p->begun = whole ? 0 : p->begun + (size - in->pos);
+        if (pack(p, fd, in, ZSTD_e_continue, e) < 0 ||
+            (whole && pack(p, fd, in, ZSTD_e_flush, e) < 0))
+            return -1;
+    }
+    return 0;
 }
 
 int zstd_pack(struct zstd_packer *p, int fd, const void *bytes, size_t length, bool last,
               struct eh_error *e)
 {
     ZSTD_inBuffer in = {bytes, length, 0};
-    size_t rest;
-    do {
-        ZSTD_outBuffer out = {p->bytes, p->room, 0};
-        rest = ZSTD_compressStream2(p->context, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);
-        if (ZSTD_isError(rest))
-            return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "cannot compress: %s",
-                           ZSTD_getErrorName(rest));
-        if (os_write(fd, p->bytes, out.pos))
-            return eh_fail(e, EH_ERR_IO, errno, EH_NO_OFFSET, "cannot write");
-    } while (last ? rest != 0 : in.pos < in.size);
-    return 0;
+    if (last) {
+        p->begun = 0;
+        return pack(p, fd, &in, ZSTD_e_end, e);
+    }
+    return p->in_turn ? pack_in_turn(p, fd, &in, e) : pack(p, fd, &in, ZSTD_e_continue, e);
 }
 
 void zstd_packer_destroy(struct zstd_packer *p)

@@ -51,10 +51,14 @@ void zstd_unpacker_destroy(struct zstd_unpacker *u); /* accepts NULL */
 
 struct zstd_packer;
 
-/* `level` is 1 to ZSTD_LEVEL_MAX. NULL when memory ran out. The frame carries a checksum. */
-struct zstd_packer *zstd_packer_create(int level);
+/* `level` is 1 to ZSTD_LEVEL_MAX. Packs in as many threads of its own as `threads`, at least 1, as
+ * far as libzstd was built with threads; 1 works in turn with the caller, more beside it. What
+ * comes out does not depend on their number. NULL when memory ran out. The frame carries a
+ * checksum. */
+struct zstd_packer *zstd_packer_create(int level, unsigned threads);
 
-/* Packs `bytes` and writes what comes out; `last` ends the frame. 0 or -1 with `e` filled. */
+/* Packs `bytes` and writes what comes out, perhaps later; `last` ends the frame. 0 or -1 with `e`
+ * filled. */
 int zstd_pack(struct zstd_packer *p, int fd, const void *bytes, size_t length, bool last,
               struct eh_error *e);
 void zstd_packer_destroy(struct zstd_packer *p); /* accepts NULL */
