@@ -314,8 +314,7 @@ static void check_file(int fd, int level, size_t length)
     else
         memcpy(content, bytes, stored < length ? stored : length);
     ck_assert_uint_eq(stored, length);
-    for (size_t i = 0; i < length; i++)
-        ck_assert_int_eq((char)content[i], byte_at(i));
+    expect_bytes(content, length);
     free(content);
     free(bytes);
     close(fd);
