@@ -15,7 +15,7 @@ static struct document begin(void)
 {
     struct document d = {.file = tmpfile()};
     ck_assert_ptr_nonnull(d.file);
-    ck_assert_int_eq(out_open(&d.out, fileno(d.file), 0, NULL), 0);
+    ck_assert_int_eq(out_open(&d.out, fileno(d.file), 0, 1, NULL), 0);
     d.json.out = d.out;
     return d;
 }
