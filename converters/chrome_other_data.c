@@ -64,3 +64,26 @@ int chrome_put_other_data(const struct writer_context *context, const char *key,
     out_write(o, "\n}", 2);
     return 0;
 }
+
+/* Quotes, commas and the like, a number, and what the fixed figures need together. */
+#define FIGURE_BYTES 32
+#define HEAD_BYTES   256
+
+static void add_figure(void *context, const struct eh_figure *f)
+{
+    *(uint64_t *)context += strlen(f->name) + FIGURE_BYTES;
+}
+
+uint64_t chrome_other_data_bytes(const struct writer_context *context)
+{
+    const struct eh_info *info = context->info;
+    struct eh_stats stats = {0};
+    uint64_t bytes = HEAD_BYTES + json_escaped_bytes(context->tool, strlen(context->tool));
+    memcpy(stats.heap_events, info->heap_events, sizeof stats.heap_events);
+    memcpy(stats.unknown_types, info->unknown_types, sizeof stats.unknown_types);
+    eh_stats_each(&stats, add_figure, &bytes);
+    /* Latin-1 becomes two bytes of UTF-8 each. */
+    for (size_t i = 0; i < info->inputs; i++)
+        bytes += 12 * strlen(info->input_names[i]) + 3;
+    return bytes;
+}

@@ -11,4 +11,7 @@
 int chrome_put_other_data(const struct writer_context *context, const char *key, int64_t base_ns,
                           int64_t bucket_ns, const struct eh_stats *stats, struct eh_error *e);
 
+/* At least as many bytes as any run on the trace writes so. */
+uint64_t chrome_other_data_bytes(const struct writer_context *context);
+
 #endif

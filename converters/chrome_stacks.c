@@ -7,8 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int intern_node(struct chrome_stacks *s, uint32_t frame, uint32_t caller,
-                       uint32_t *ret_node)
+/* What stands around a frame's name in the tree beside two node ids. */
+#define NODE_BYTES 30
+
+/* The bytes of put_frame(), or more where something is escaped. */
+static uint64_t frame_bytes(const struct eh_model *m, uint32_t frame_id)
+{
+    const struct eh_frame *f = eh_model_frame(m, frame_id);
+    const char *module = f->image ? eh_model_image(m, f->image)->file_name : "";
+    char number[TEXT_HEX_BYTES];
+    size_t digits = (size_t)(put_hex(number, f->image ? f->offset : f->address) - number);
+    return json_escaped_bytes(module, strlen(module)) + (f->image ? 1 : 0) + digits;
+}
+
+/* The bytes of put_node(), or a few more. */
+static uint64_t node_bytes(const struct eh_model *m, uint32_t frame_id, size_t last_id)
+{
+    char number[TEXT_U64_BYTES];
+    return NODE_BYTES + 2 * (uint64_t)(put_u64(number, last_id) - number) +
+           frame_bytes(m, frame_id);
+}
+
+static int intern_node(struct chrome_stacks *s, const struct eh_model *m, uint32_t frame,
+                       uint32_t caller, uint32_t *ret_node)
 {
     uint32_t *id = map_id(&s->ids, frame, caller);
     if (!id)
@@ -17,6 +38,7 @@ static int intern_node(struct chrome_stacks *s, uint32_t frame, uint32_t caller,
         if (ARRAY_RESERVE(s->nodes, s->node_room, s->node_count + 1) < 0)
             return -1;
         s->nodes[s->node_count++] = (struct chrome_node){frame, caller};
+        s->tree_bytes += node_bytes(m, frame, s->node_count);
         *id = (uint32_t)s->node_count;
     }
     *ret_node = *id;
@@ -41,7 +63,7 @@ int chrome_stacks_leaf(struct chrome_stacks *s, const struct eh_model *m, uint32
     if (!node) {
         struct eh_stack frames = eh_model_stack(m, stack);
         for (uint32_t i = frames.depth; i > 0; i--)
-            if (intern_node(s, frames.frames[i - 1], node, &node) < 0)
+            if (intern_node(s, m, frames.frames[i - 1], node, &node) < 0)
                 return -1;
         s->leaves[stack] = node;
     }
@@ -64,6 +86,20 @@ static void put_frame(struct out *o, const struct eh_model *m, uint32_t frame_id
     at = put_json_escaped(at, module, length);
     *at++ = '+';
     out_commit(o, put_hex(at, f->offset));
+}
+
+uint64_t chrome_stacks_bytes(const struct chrome_stacks *s, const struct eh_model *m,
+                             uint32_t stack)
+{
+    struct eh_stack frames = eh_model_stack(m, stack);
+    bool known = stack < s->leaf_count && s->leaves[stack];
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < frames.depth; i++) {
+        bytes += 1 + frame_bytes(m, frames.frames[i]);
+        if (!known)
+            bytes += node_bytes(m, frames.frames[i], s->node_count + frames.depth);
+    }
+    return bytes;
 }
 
 void chrome_stacks_put_text(struct out *o, const struct eh_model *m, uint32_t stack)

@@ -7,6 +7,7 @@
 #include "io/sink.h"
 #include "model/model.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,12 +23,17 @@ struct chrome_stacks {
     uint32_t *leaves; /* by stack id; 0 until the stack is first asked for */
     size_t leaf_count, leaf_room;
     struct map ids; /* (frame, caller) to node */
+    uint64_t tree_bytes; /* what the tree takes at most */
 };
 
 /* The node of the innermost frame of `stack`, 0 if the stack has no frames.
  * Returns 0, or -1 when memory ran out. */
 int chrome_stacks_leaf(struct chrome_stacks *s, const struct eh_model *m, uint32_t stack,
                        uint32_t *ret_node);
+
+/* At least as many bytes as the stack's text, and as the nodes that the tree lacks for it. */
+uint64_t chrome_stacks_bytes(const struct chrome_stacks *s, const struct eh_model *m,
+                             uint32_t stack);
 
 /* Writes the frames of `stack`, innermost first, joined by ';', as the inside of a JSON string. */
 void chrome_stacks_put_text(struct out *o, const struct eh_model *m, uint32_t stack);

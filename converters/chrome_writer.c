@@ -16,6 +16,7 @@
 #include "chrome_stacks.h"
 #include "curve.h"
 #include "filter.h"
+#include "split.h"
 #include "text.h"
 #include "timeline.h"
 
@@ -39,6 +40,8 @@ struct process_track {
     struct text_leading bytes_text; /* of the point before */
     uint64_t bytes;                 /* live, summed over the pid's instances */
     uint32_t pid;
+    bool shown;   /* in this piece */
+    bool counted; /* there are points in finished pieces */
 };
 
 struct heap_track {
@@ -48,6 +51,7 @@ struct heap_track {
     struct chrome_ts held;
     struct text_leading bytes_text, blocks_text; /* of the point before */
     uint64_t bytes, blocks;                      /* live, summed over the pid's instances */
+    bool shown, counted;                         /* as above */
 };
 
 /* The curves of a heap track that is thinned. Each point carries the other value beside its own. */
@@ -59,6 +63,8 @@ struct instance {
     uint64_t bytes;       /* live, as its last row said */
     uint32_t track;       /* index + 1 into process_tracks; 0: no row yet */
     uint32_t first_slice; /* heap index, head of the list of its slices; 0: none */
+    bool ended;
+    uint64_t thread_names; /* bytes they take at the end of a piece, at most; only for pieces */
 };
 
 struct instance_heap {
@@ -69,6 +75,7 @@ struct instance_heap {
     uint32_t slice_tid;
     uint32_t next_slice;
     bool slice_open;
+    bool slice_carried; /* from a piece into the next */
     bool in_slice_list;
 };
 
@@ -82,8 +89,12 @@ struct chrome {
     struct writer_context context;
     struct chrome_lines lines;
     int64_t bucket_ns; /* of counters */
+    int64_t begin_ns;  /* of the time that is shown, or of the piece */
     int64_t latest_ns; /* of the rows so far */
     bool instants;
+    uint64_t tail_bytes;    /* what chrome_tail() writes, at most */
+    uint64_t closing_bytes; /* of the piece: what its end takes for the tracks in it, at most */
+    uint64_t most_bytes;    /* in a finished piece */
 
     struct instance *instances; /* by process instance */
     size_t instance_count, instance_room;
@@ -296,8 +307,11 @@ static void flush_heap(struct chrome *c, size_t track)
     struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
     if (h->held.length)
         put_heap_point(c, h, &h->held, h->bytes, h->blocks);
+    h->counted |= h->held.length;
+    h->held.length = 0;
     if (!c->bucket_ns)
         return;
+    h->counted |= c->heap_curves[track].bytes.open;
     size_t byte_points = curve_flush(&c->heap_curves[track].bytes, bytes);
     size_t block_points = curve_flush(&c->heap_curves[track].blocks, blocks);
     put_heap_points(c, h, bytes, byte_points, blocks, block_points);
@@ -309,8 +323,12 @@ static void flush_total(struct chrome *c, size_t track)
     struct curve_point points[CURVE_POINTS];
     if (p->held.length)
         put_total_point(c, p, &p->held, p->bytes);
-    if (c->bucket_ns)
-        put_total_points(c, p, points, curve_flush(&c->process_curves[track], points));
+    p->counted |= p->held.length;
+    p->held.length = 0;
+    if (!c->bucket_ns)
+        return;
+    p->counted |= c->process_curves[track].open;
+    put_total_points(c, p, points, curve_flush(&c->process_curves[track], points));
 }
 
 /* ---- The life of heaps ---- */
@@ -344,20 +362,26 @@ static void end_slice(struct chrome *c, uint32_t process, uint32_t heap_index, i
     put_slice(c, 'e', process, heap_index, time_ns > heap->begin_ns ? time_ns : heap->begin_ns);
 }
 
-static void begin_slice(struct chrome *c, const struct eh_event *row)
+static void open_slice(struct chrome *c, uint32_t process, uint32_t heap_index, int64_t time_ns)
 {
-    struct instance_heap *heap = &c->heaps[row->heap_index];
-    struct instance *instance = &c->instances[row->process];
-    end_slice(c, row->process, row->heap_index, row->time_ns);
+    struct instance_heap *heap = &c->heaps[heap_index];
+    struct instance *instance = &c->instances[process];
     heap->slice_open = true;
-    heap->begin_ns = row->time_ns;
-    heap->slice_tid = row->process && row->thread_id != EH_NO_ID ? row->thread_id : 0;
+    heap->begin_ns = time_ns;
     if (!heap->in_slice_list) {
         heap->in_slice_list = true;
         heap->next_slice = instance->first_slice;
-        instance->first_slice = row->heap_index;
+        instance->first_slice = heap_index;
     }
-    put_slice(c, 'b', row->process, row->heap_index, row->time_ns);
+    put_slice(c, 'b', process, heap_index, time_ns);
+}
+
+static void begin_slice(struct chrome *c, const struct eh_event *row)
+{
+    end_slice(c, row->process, row->heap_index, row->time_ns);
+    c->heaps[row->heap_index].slice_tid =
+        row->process && row->thread_id != EH_NO_ID ? row->thread_id : 0;
+    open_slice(c, row->process, row->heap_index, row->time_ns);
 }
 
 /* At the end of a process instance, or of the trace. */
@@ -387,6 +411,54 @@ static void start_heap(struct chrome_piece *start, uint32_t pid, const char *nam
     at = PUT(at, ",\"name\":\"Heap ");
     at = put_string(at, name);
     chrome_end_piece(start, PUT(at, "\",\"ts\":"));
+}
+
+/* How much a piece's end takes for what is in it, at most: points held back, the end of a slice,
+ * names. Twice the first two is what a row may write. */
+#define HEAP_LINES(c)  ((c)->bucket_ns ? 2 * CURVE_POINTS : 1)
+#define TOTAL_LINES(c) ((c)->bucket_ns ? CURVE_POINTS : 1)
+#define POINT_BYTES    192
+#define SLICE_BYTES    160
+#define NAME_BYTES     128 /* around a name */
+
+static uint64_t heap_bytes(const struct chrome *c)
+{
+    return HEAP_LINES(c) * POINT_BYTES + SLICE_BYTES;
+}
+
+static uint64_t total_bytes(const struct chrome *c)
+{
+    return TOTAL_LINES(c) * POINT_BYTES + NAME_BYTES;
+}
+
+static uint64_t text_bytes(const char *text)
+{
+    return text ? NAME_BYTES + json_escaped_bytes(text, strlen(text)) : 0;
+}
+
+static uint64_t name_bytes(const struct chrome *c, uint32_t process)
+{
+    const struct eh_process *p = eh_model_process(c->context.model, process);
+    uint64_t threads = process < c->instance_count ? c->instances[process].thread_names : 0;
+    return NAME_BYTES + text_bytes(p->name) + text_bytes(p->command_line) + threads;
+}
+
+static void show_instance(struct chrome *c, uint32_t process)
+{
+    struct process_track *p = &c->process_tracks[c->instances[process].track - 1];
+    if (!p->shown)
+        c->closing_bytes += total_bytes(c);
+    p->shown = true;
+    if (c->context.split)
+        c->closing_bytes += name_bytes(c, process);
+}
+
+static void show_heap(struct chrome *c, uint32_t heap_index)
+{
+    struct heap_track *h = &c->heap_tracks[c->heaps[heap_index].track - 1];
+    if (!h->shown)
+        c->closing_bytes += heap_bytes(c);
+    h->shown = true;
 }
 
 /* Whether filters leave out the trace's beginning: counters begin with what was live then. */
@@ -433,6 +505,7 @@ static int add_instance(struct chrome *c, uint32_t process)
     if (!id || (!*id && add_process_track(c, pid, id) < 0))
         return -1;
     c->instances[process].track = *id;
+    show_instance(c, process);
     return 0;
 }
 
@@ -441,7 +514,7 @@ static void begin_heap(struct chrome *c, const struct eh_event *row)
 {
     struct filter_figures before = filter_heap_before(c->context.filter, row->heap_index);
     struct eh_event beginning = *row;
-    beginning.time_ns = c->context.info->first_event_ns;
+    beginning.time_ns = c->begin_ns;
     point_heap(c, &c->heaps[row->heap_index], beginning.time_ns, &before);
     if (before.created)
         begin_slice(c, &beginning);
@@ -488,6 +561,7 @@ static int add_heap(struct chrome *c, const struct eh_event *row)
     if (!id || (!*id && add_heap_track(c, pid, row->heap, id) < 0))
         return -1;
     c->heaps[row->heap_index].track = *id;
+    show_heap(c, row->heap_index);
     if (is_cut(c))
         begin_heap(c, row);
     return 0;
@@ -671,7 +745,8 @@ static int put_metadata(struct chrome *c)
         return -1;
     chrome_names_put(&c->names, &c->lines);
     for (size_t i = 0; i < c->process_track_count; i++)
-        chrome_put_sort_index(&c->lines, c->process_tracks[i].pid, i);
+        if (c->process_tracks[i].shown)
+            chrome_put_sort_index(&c->lines, c->process_tracks[i].pid, i);
     return 0;
 }
 
@@ -688,19 +763,178 @@ static int put_other_data(const struct chrome *c, const struct eh_stats *stats, 
     return 0;
 }
 
+static void note_size(struct chrome *c)
+{
+    uint64_t bytes = out_position(c->lines.out) + c->tail_bytes;
+    if (bytes > c->most_bytes)
+        c->most_bytes = bytes;
+}
+
 static void warn_of_size(const struct chrome *c)
 {
-    uint64_t bytes = out_position(c->lines.out);
+    uint64_t bytes = c->most_bytes;
     if (bytes > ANY_VIEWER_BYTES)
         c->context.warn(c->context.warn_context,
                         "the output is larger than 1 GB, more than any viewer opens: draw coarser "
-                        "counters with --resolution, leave out single events with --no-events, or "
-                        "convert with etl2perfetto");
+                        "counters with --resolution, leave out single events with --no-events, "
+                        "choose less with --time, cut it with --split-size, or convert with "
+                        "etl2perfetto");
     else if (bytes > CHROME_TRACING_BYTES)
         c->context.warn(c->context.warn_context,
                         "the output is larger than 100 MB, more than chrome://tracing opens: draw "
                         "coarser counters with --resolution, leave out single events with "
-                        "--no-events, or convert with etl2perfetto");
+                        "--no-events, choose less with --time, cut it with --split-size, or "
+                        "convert with etl2perfetto");
+}
+
+static const char begin_text[] = "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
+static const char stacks_key[] = ",\n\"stackFrames\":";
+
+/* All but the counts. */
+static int end_document(struct chrome *c, int64_t end_ns)
+{
+    struct out *o = c->lines.out;
+    for (size_t i = 0; i < c->heap_track_count; i++)
+        flush_heap(c, i);
+    for (size_t i = 0; i < c->process_track_count; i++)
+        flush_total(c, i);
+    for (uint32_t i = 0; i < c->instance_count; i++)
+        end_slices(c, i, end_ns);
+    if (put_metadata(c) < 0)
+        return -1;
+    out_write(o, "\n]", 2);
+    if (c->stacks.node_count) {
+        out_write(o, stacks_key, sizeof stacks_key - 1);
+        chrome_stacks_put_tree(&c->stacks, o, c->context.model);
+    }
+    note_size(c);
+    return 0;
+}
+
+static int chrome_tail(void *state, const struct eh_stats *stats, struct eh_error *e)
+{
+    struct chrome *c = state;
+    if (put_other_data(c, stats, e) < 0)
+        return -1;
+    out_write(c->lines.out, "}\n", 2);
+    return 0;
+}
+
+/* ---- Pieces ---- */
+
+/* A piece begins with the counters and open slices of the processes that have not ended; what has
+ * is forgotten. */
+static void carry_instance(struct chrome *c, uint32_t process)
+{
+    struct instance *own = &c->instances[process];
+    if (own->ended)
+        own->track = 0;
+    if (!own->track)
+        return;
+    show_instance(c, process);
+    struct process_track *p = &c->process_tracks[own->track - 1];
+    if (p->counted && c->bucket_ns)
+        thin_total(c, own->track - 1, c->begin_ns);
+    else if (p->counted)
+        p->held = *chrome_ts(&c->lines, c->begin_ns);
+}
+
+static void carry_heap(struct chrome *c, uint32_t heap_index)
+{
+    struct instance_heap *own = &c->heaps[heap_index];
+    uint32_t process = own->track ? eh_model_heap(c->context.model, heap_index)->process : 0;
+    if (own->track && !has_rows(c, process))
+        own->track = 0;
+    if (!own->track)
+        return;
+    show_heap(c, heap_index);
+    struct heap_track *h = &c->heap_tracks[own->track - 1];
+    if (h->counted && c->bucket_ns)
+        thin_heap(c, own->track - 1, c->begin_ns);
+    else if (h->counted)
+        h->held = *chrome_ts(&c->lines, c->begin_ns);
+    if (own->slice_carried)
+        open_slice(c, process, heap_index, c->begin_ns);
+    own->slice_carried = false;
+}
+
+static void forget_piece(struct chrome *c)
+{
+    chrome_stacks_finish(&c->stacks);
+    chrome_names_finish(&c->names);
+    for (size_t i = 0; i < c->process_track_count; i++)
+        c->process_tracks[i].shown = false;
+    for (size_t i = 0; i < c->heap_track_count; i++)
+        c->heap_tracks[i].shown = false;
+    c->closing_bytes = 0;
+    c->lines.commas = 0;
+}
+
+static void begin_piece(struct chrome *c)
+{
+    out_write(c->lines.out, begin_text, sizeof begin_text - 1);
+    for (uint32_t i = 0; i < c->instance_count; i++)
+        carry_instance(c, i);
+    for (uint32_t i = 0; i < c->heap_count; i++)
+        carry_heap(c, i);
+}
+
+/* end_document() ends them. */
+static void note_open_slices(struct chrome *c)
+{
+    for (size_t i = 0; i < c->heap_count; i++)
+        c->heaps[i].slice_carried = c->heaps[i].slice_open;
+}
+
+static int cut_piece(void *state)
+{
+    struct chrome *c = state;
+    note_open_slices(c);
+    if (end_document(c, c->context.split->end_ns) < 0)
+        return -1;
+    split_next(c->context.split);
+    forget_piece(c);
+    c->begin_ns = c->context.split->begin_ns;
+    begin_piece(c);
+    return 0;
+}
+
+/* What a row's instant takes at most, but for its stack. */
+#define INSTANT_BYTES 448
+/* What ends a document, but for what the tracks in it take. */
+#define END_BYTES 64
+
+/* At most two rows move a heap's counter: an event, and what it does to another block. */
+static uint64_t row_bytes(const struct chrome *c, const struct eh_event *row)
+{
+    uint64_t bytes = 2 * (heap_bytes(c) + total_bytes(c));
+    if (!has_rows(c, row->process))
+        bytes += 2 * total_bytes(c) + name_bytes(c, row->process);
+    if (row->heap_index >= c->heap_count || !c->heaps[row->heap_index].track)
+        bytes += 2 * heap_bytes(c);
+    if (row->stack && c->instants)
+        bytes += chrome_stacks_bytes(&c->stacks, c->context.model, row->stack);
+    return bytes + INSTANT_BYTES;
+}
+
+/* When a process ends, each heap in the piece may have a point more. */
+static uint64_t bytes_with(void *state, enum split_row what, const struct eh_event *row)
+{
+    const struct chrome *c = state;
+    uint64_t closing = c->closing_bytes + c->stacks.tree_bytes + c->tail_bytes + END_BYTES;
+    return out_position(c->lines.out) + closing +
+           (what == SPLIT_END ? c->closing_bytes : row_bytes(c, row));
+}
+
+/* So that the names of a process's threads need not be looked for each time it is shown. */
+static void count_thread_names(struct chrome *c)
+{
+    const struct eh_model *m = c->context.model;
+    for (uint32_t i = 1; i < eh_model_threads(m); i++) {
+        const struct eh_thread *t = eh_model_thread(m, i);
+        if (t->process < c->instance_count)
+            c->instances[t->process].thread_names += text_bytes(t->name);
+    }
 }
 
 /* ---- The writer ---- */
@@ -729,14 +963,25 @@ static int chrome_begin(void *state, const struct writer_context *context, struc
     c->lines.base_ns = base_of(context->info);
     c->bucket_ns = timeline_bucket_ns(&c->timeline, context->info);
     c->instants = timeline_instants(&c->timeline, context->info);
+    c->begin_ns = context->info->first_event_ns;
     c->latest_ns = context->info->last_event_ns;
     if (reserve_instances(c, eh_model_processes(context->model)) < 0)
         return out_of_memory(e);
     prepare_pieces(c);
     timeline_tell(&c->timeline, context);
-    static const char begin[] = "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
-    out_write(c->lines.out, begin, sizeof begin - 1);
+    if (context->split) {
+        c->tail_bytes = 2 * chrome_other_data_bytes(context) + 4;
+        count_thread_names(c);
+    }
+    begin_piece(c);
     return 0;
+}
+
+static void end_instance(struct chrome *c, const struct eh_event *row)
+{
+    const struct split *split = c->context.split;
+    end_slices(c, row->process, split ? split_within(split, row->time_ns) : row->time_ns);
+    c->instances[row->process].ended = true;
 }
 
 /* What is no event, of an instance that is shown. */
@@ -745,7 +990,7 @@ static void take_special(struct chrome *c, const struct eh_event *row)
     if (!has_rows(c, row->process))
         return;
     if (row->kind == EH_PROCESS_END)
-        end_slices(c, row->process, row->time_ns);
+        end_instance(c, row);
     else if (row->kind == EH_ELSEWHERE)
         point_total(c, &c->instances[row->process], row->time_ns, row->process_live_bytes);
 }
@@ -776,36 +1021,39 @@ static int add_row(struct chrome *c, const struct eh_event *row)
     return 0;
 }
 
+static int add_row_of_piece(void *state, const struct eh_event *row)
+{
+    return add_row(state, row);
+}
+
+static const struct split_timeline timeline = {bytes_with, cut_piece, add_row_of_piece};
+
+static int add_rows(struct chrome *c, const struct eh_event *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (add_row(c, &rows[i]) < 0)
+            return -1;
+    return 0;
+}
+
 static int chrome_rows(void *state, const struct eh_event *rows, size_t count, struct eh_error *e)
 {
     struct chrome *c = state;
-    for (size_t i = 0; i < count; i++)
-        if (add_row(c, &rows[i]) < 0)
-            return out_of_memory(e);
-    return 0;
+    struct split *split = c->context.split;
+    int result = split ? split_timeline_rows(split, &timeline, c, rows, count)
+                       : add_rows(c, rows, count);
+    return result < 0 ? out_of_memory(e) : 0;
 }
 
 static int chrome_end(void *state, const struct eh_stats *stats, struct eh_error *e)
 {
     struct chrome *c = state;
-    struct out *o = c->lines.out;
-    for (size_t i = 0; i < c->heap_track_count; i++)
-        flush_heap(c, i);
-    for (size_t i = 0; i < c->process_track_count; i++)
-        flush_total(c, i);
-    for (uint32_t i = 0; i < c->instance_count; i++)
-        end_slices(c, i, c->latest_ns);
-    if (put_metadata(c) < 0)
+    struct split *split = c->context.split;
+    if ((split && split_timeline_end(split, &timeline, c) < 0) ||
+        end_document(c, c->latest_ns) < 0)
         return out_of_memory(e);
-    out_write(o, "\n]", 2);
-    if (c->stacks.node_count) {
-        static const char key[] = ",\n\"stackFrames\":";
-        out_write(o, key, sizeof key - 1);
-        chrome_stacks_put_tree(&c->stacks, o, c->context.model);
-    }
-    if (put_other_data(c, stats, e) < 0)
+    if (chrome_tail(c, stats, e) < 0)
         return -1;
-    out_write(o, "}\n", 2);
     warn_of_size(c);
     return 0;
 }
@@ -836,11 +1084,13 @@ const struct writer chrome_writer = {
                 "  etl2chrome --resolution 100us --no-events big.etl\n",
     .suffix = ".json",
     .filtered = true,
+    .in_pieces = true,
     .state_size = sizeof(struct chrome),
     .options = chrome_options,
     .set = chrome_set,
     .begin = chrome_begin,
     .rows = chrome_rows,
     .end = chrome_end,
+    .tail = chrome_tail,
     .done = chrome_done,
 };

@@ -47,7 +47,7 @@ bool csv_cut_before_row(struct csv_sheet *s, uint64_t before, int64_t time_ns)
 {
     struct split *split = s->context->split;
     uint64_t after = out_position(s->out);
-    bool cut = split_is_due(split, time_ns, after);
+    bool cut = split_is_due(split, SPLIT_ITEM, time_ns, after);
     if (cut) {
         out_take_back(s->out, (size_t)(after - before));
         if (--s->row_count > s->most_rows)
@@ -56,7 +56,7 @@ bool csv_cut_before_row(struct csv_sheet *s, uint64_t before, int64_t time_ns)
         split_next(split);
         csv_write_header(s);
     }
-    split_take(split, time_ns);
+    split_take(split, SPLIT_ITEM, time_ns);
     return cut;
 }
 

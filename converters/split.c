@@ -63,30 +63,24 @@ static bool leaves_period(struct split *s, int64_t time_ns)
     return true;
 }
 
-/* Pieces that are cut by what is in them share the moment of the cut. */
-static bool cut_at_latest(struct split *s)
+static bool is_full(const struct split *s, enum split_row what, uint64_t bytes)
 {
-    s->end_ns = s->begin_ns = s->latest_ns;
+    if (what == SPLIT_ITEM && s->max_items && s->items >= s->max_items)
+        return true;
+    return s->max_bytes && bytes > s->max_bytes && s->filled >= (what == SPLIT_END ? 2 : 1);
+}
+
+bool split_is_due(struct split *s, enum split_row what, int64_t time_ns, uint64_t bytes)
+{
+    if (leaves_period(s, time_ns))
+        return true;
+    if (!is_full(s, what, bytes))
+        return false;
+    s->end_ns = s->begin_ns = s->latest_ns; /* which the two pieces share */
     return true;
 }
 
-bool split_is_due(struct split *s, int64_t time_ns, uint64_t bytes)
-{
-    if (leaves_period(s, time_ns))
-        return true;
-    bool full = (s->max_items && s->items >= s->max_items) ||
-                (s->max_bytes && bytes > s->max_bytes && s->items);
-    return full && cut_at_latest(s);
-}
-
-bool split_is_due_aside(struct split *s, int64_t time_ns, uint64_t bytes)
-{
-    if (leaves_period(s, time_ns))
-        return true;
-    return s->max_bytes && bytes > s->max_bytes && s->items > 1 && cut_at_latest(s);
-}
-
-void split_take_aside(struct split *s, int64_t time_ns)
+void split_take(struct split *s, enum split_row what, int64_t time_ns)
 {
     if (!s->any_row || time_ns > s->latest_ns)
         s->latest_ns = time_ns;
@@ -94,18 +88,77 @@ void split_take_aside(struct split *s, int64_t time_ns)
     if (!s->placed && s->period_ns)
         s->period = period_of(s, time_ns);
     s->placed = true;
-}
-
-void split_take(struct split *s, int64_t time_ns)
-{
-    split_take_aside(s, time_ns);
-    s->items++;
+    s->items += what == SPLIT_ITEM;
+    s->filled += what <= SPLIT_OTHER;
 }
 
 void split_next(struct split *s)
 {
     s->next(s->context);
     s->pieces++;
-    s->items = 0;
+    s->items = s->filled = 0;
     s->placed = false;
+}
+
+int64_t split_within(const struct split *s, int64_t time_ns)
+{
+    int64_t end = s->period_ns && s->placed ? (s->period + 1) * s->period_ns : INT64_MAX;
+    return time_ns < end ? time_ns : end;
+}
+
+/* --- Timelines --------------------------------------------------------------------------- */
+
+static enum split_row kind_of_row(const struct eh_event *row)
+{
+    if (row->kind == EH_DROP && row->reason == EH_DROP_PROCESS_END)
+        return SPLIT_END;
+    if (row->kind <= EH_DROP)
+        return row->flags & EH_HIDDEN ? SPLIT_OTHER : SPLIT_ITEM;
+    return row->kind == EH_ELSEWHERE ? SPLIT_OTHER : SPLIT_INSIDE;
+}
+
+/* Drops stand before what caused them, and with it are one. */
+static int add_row(struct split *s, const struct split_timeline *t, void *state,
+                   const struct eh_event *row)
+{
+    enum split_row what = kind_of_row(row);
+    bool begins = !s->inside && what != SPLIT_INSIDE;
+    uint64_t bytes = begins && s->max_bytes ? t->bytes(state, what, row) : 0;
+    if (begins && split_is_due(s, what, row->time_ns, bytes) && t->cut(state) < 0)
+        return -1;
+    if (s->has_held && t->add(state, &s->held) < 0)
+        return -1;
+    s->has_held = false;
+    s->inside = row->kind == EH_DROP;
+    if (what == SPLIT_END || (what != SPLIT_INSIDE && !s->inside))
+        split_take(s, what, row->time_ns);
+    return t->add(state, row);
+}
+
+/* What an alloc or realloc takes with its stack is known when it comes; what it replaces is one
+ * block, which waits. */
+static bool hold_back(struct split *s, const struct eh_event *row)
+{
+    bool waits = row->kind == EH_DROP && !s->has_held && !s->inside &&
+                 (row->reason == EH_DROP_REPLACED || row->reason == EH_DROP_REALLOC);
+    if (waits)
+        s->held = *row;
+    s->has_held = s->has_held || waits;
+    return waits;
+}
+
+int split_timeline_rows(struct split *s, const struct split_timeline *t, void *state,
+                        const struct eh_event *rows, size_t count)
+{
+    for (const struct eh_event *row = rows; row < rows + count; row++)
+        if (!hold_back(s, row) && add_row(s, t, state, row) < 0)
+            return -1;
+    return 0;
+}
+
+int split_timeline_end(struct split *s, const struct split_timeline *t, void *state)
+{
+    bool has_held = s->has_held;
+    s->has_held = false;
+    return has_held ? t->add(state, &s->held) : 0;
 }

@@ -6,6 +6,7 @@
 #ifndef ETLHEAP_CONVERTERS_SPLIT_H
 #define ETLHEAP_CONVERTERS_SPLIT_H
 
+#include "model/event.h"
 #include "writer.h"
 
 #include <stdbool.h>
@@ -23,10 +24,16 @@ struct split {
 
     uint64_t pieces; /* begun so far, from 1 */
     uint64_t items;  /* in the piece */
+    uint64_t filled; /* items and others in the piece */
     bool placed;     /* the piece has a period: that of its first row */
     int64_t period;  /* k */
     int64_t latest_ns; /* of the rows so far; with any_row */
     bool any_row;
+
+    /* Of timelines. A block that an alloc or realloc replaces is kept here until that comes. */
+    struct eh_event held;
+    bool has_held;
+    bool inside; /* the next row still belongs to what began before it */
 
     /* Set when a cut is due: the times at which the piece ends and the next one begins. */
     int64_t end_ns, begin_ns;
@@ -42,19 +49,42 @@ static inline bool split_is_wanted(const struct split *s)
     return s->max_items || s->max_bytes || s->period_ns;
 }
 
-/* Whether an item at `time_ns` belongs to the next piece, which would have `bytes` with it, all that
- * stands at its end included. True sets end_ns and begin_ns. */
-bool split_is_due(struct split *s, int64_t time_ns, uint64_t bytes);
+/* What a row is to the limits. */
+enum split_row {
+    SPLIT_ITEM,
+    SPLIT_OTHER, /* hidden by a filter, but moves a counter: no item, and yet fills a piece */
+    SPLIT_END,   /* of a process, and what it still had: with the rows before, if it can be */
+    SPLIT_INSIDE /* a part of what began before */
+};
 
-/* The same for rows that are no item but leave their trace on a timeline (what a process had when
- * it ended): they never exceed the number of items. */
-bool split_is_due_aside(struct split *s, int64_t time_ns, uint64_t bytes);
+/* Whether a row at `time_ns` belongs to the next piece, if the piece would have `bytes` with it, all
+ * that stands at its end included. True sets end_ns and begin_ns. */
+bool split_is_due(struct split *s, enum split_row what, int64_t time_ns, uint64_t bytes);
 
-/* An item, or a row that is none, goes into the piece. */
-void split_take(struct split *s, int64_t time_ns);
-void split_take_aside(struct split *s, int64_t time_ns);
+/* The row goes into the piece. */
+void split_take(struct split *s, enum split_row what, int64_t time_ns);
 
 /* Goes on to the next piece. */
 void split_next(struct split *s);
+
+/* A timeline that is cut. */
+struct split_timeline {
+    /* Bytes of the piece with the row in it and all that it will need at its end, or more. */
+    uint64_t (*bytes)(void *state, enum split_row what, const struct eh_event *row);
+    /* Ends the piece at split.end_ns, calls split_next(), begins another at split.begin_ns. */
+    int (*cut)(void *state);
+    /* Writes a row. Both return 0, or -1 when memory ran out. */
+    int (*add)(void *state, const struct eh_event *row);
+};
+
+/* Writes rows, cut where it is due: never between an event and what it does to other blocks. */
+int split_timeline_rows(struct split *s, const struct split_timeline *t, void *state,
+                        const struct eh_event *rows, size_t count);
+
+/* After the last of them. */
+int split_timeline_end(struct split *s, const struct split_timeline *t, void *state);
+
+/* `time_ns`, or the end of the piece's period if that is earlier. */
+int64_t split_within(const struct split *s, int64_t time_ns);
 
 #endif

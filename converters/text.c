@@ -224,11 +224,24 @@ static char *put_escape(char *at, unsigned char c)
     return at;
 }
 
+static inline bool is_escaped(unsigned char c)
+{
+    return c < 0x20 || c == 0x7F || c == '"' || c == '\\';
+}
+
+size_t json_escaped_bytes(const char *s, size_t length)
+{
+    size_t bytes = length;
+    for (size_t i = 0; i < length; i++)
+        bytes += is_escaped((unsigned char)s[i]) ? 5 : 0;
+    return bytes;
+}
+
 char *put_json_escaped(char *at, const char *s, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)s[i];
-        if (c < 0x20 || c == 0x7F || c == '"' || c == '\\')
+        if (is_escaped(c))
             at = put_escape(at, c);
         else
             *at++ = (char)c;

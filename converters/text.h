@@ -200,6 +200,8 @@ char *put_utc(char *at, int64_t unix_ns);
 /* The inside of a JSON string: `"`, `\`, control characters and U+007F escaped, the rest raw.
  * At most 6 bytes per input byte. */
 char *put_json_escaped(char *at, const char *s, size_t length);
+/* How many bytes put_json_escaped() writes at most; exact where nothing is escaped. */
+size_t json_escaped_bytes(const char *s, size_t length);
 
 /* Text of a stranger for a terminal: control characters, those that turn the direction of writing,
  * and bytes that are no UTF-8 are written out, as \x1b or \u202e. At most 4 bytes per input byte. */

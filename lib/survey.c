@@ -259,6 +259,9 @@ static void settle_counts(const struct pass *p)
     for (unsigned type = 0; type < 256; type++) {
         enum eh_kind kind = heap_kind(type);
         info->heap_records += p->by_type[type];
+        info->heap_events[kind] += p->by_type[type];
+        if (kind == EH_UNKNOWN)
+            info->unknown_types[type] = p->by_type[type];
         if (kind == EH_ALLOC || kind == EH_FREE || kind == EH_REALLOC)
             info->block_records += p->by_type[type];
     }

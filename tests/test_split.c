@@ -26,10 +26,10 @@ static struct split parse(const char *name, const char *argument)
 /* As a writer does it; returns whether the item began a piece. */
 static bool add(struct split *s, int64_t time_ns, uint64_t bytes)
 {
-    bool due = split_is_due(s, time_ns, bytes);
+    bool due = split_is_due(s, SPLIT_ITEM, time_ns, bytes);
     if (due)
         split_next(s);
-    split_take(s, time_ns);
+    split_take(s, SPLIT_ITEM, time_ns);
     return due;
 }
 
@@ -87,18 +87,18 @@ START_TEST(aside)
 {
     struct split s = parse("split-rows", "1");
     add(&s, 0, 0);
-    ck_assert(!split_is_due_aside(&s, 1000, 0));
-    split_take_aside(&s, 1000);
+    ck_assert(!split_is_due(&s, SPLIT_END, 1000, 0));
+    split_take(&s, SPLIT_END, 1000);
     ck_assert(add(&s, 1000, 0));
     s = parse("split-size", "10");
     add(&s, 0, 1);
-    ck_assert(!split_is_due_aside(&s, 0, 11)); /* of one item: may be longer */
+    ck_assert(!split_is_due(&s, SPLIT_END, 0, 11)); /* of one item: may be longer */
     add(&s, 0, 2);
-    ck_assert(split_is_due_aside(&s, 0, 11));
+    ck_assert(split_is_due(&s, SPLIT_END, 0, 11));
     s = parse("split-time", "1s");
-    split_take_aside(&s, 5000000000);
+    split_take(&s, SPLIT_END, 5000000000);
     ck_assert(!add(&s, 5999999999, 0));
-    ck_assert(split_is_due_aside(&s, 6000000000, 0));
+    ck_assert(split_is_due(&s, SPLIT_END, 6000000000, 0));
 }
 END_TEST
 

@@ -2,6 +2,8 @@
 #ifndef ETLHEAP_MODEL_INFO_H
 #define ETLHEAP_MODEL_INFO_H
 
+#include "model/stats.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +17,8 @@ struct eh_info {
     int64_t last_record_ns; /* latest record of any kind */
     uint64_t heap_records;  /* records of all heap kinds in the inputs */
     uint64_t block_records; /* alloc, free and realloc records among them */
+    uint64_t heap_events[EH_HEAP_KINDS];      /* the same by kind, and those of unknown kinds by */
+    uint64_t unknown_types[EH_UNKNOWN_TYPES]; /* type, as in struct eh_stats */
     bool has_stacks;        /* stack records are present */
     bool has_ownerless;     /* heap records whose header names no process are present */
     uint8_t os_major, os_minor;

@@ -36,7 +36,11 @@ class ChromeTestCase(support.CliTestCase):
 
     def chrome(self, *args):
         """The whole document; its ts in nanoseconds. Checks the form of the file on the way."""
-        text = support.run('etl2chrome', '-q', '-c', *args).stdout.decode('utf-8')
+        return self.document(support.run('etl2chrome', '-q', '-c', *args).stdout)
+
+    def document(self, data):
+        """A file, or a piece."""
+        text = data.decode('utf-8')
         document = json.loads(text, parse_float=nanoseconds, parse_constant=no_constants)
         lines = text.split('\n')
         events = document['traceEvents']

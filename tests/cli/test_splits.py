@@ -11,8 +11,9 @@ import time
 import unittest
 
 import support
+import test_chrome
 
-CONVERTERS = {'etl2csv': '.csv'}
+CONVERTERS = {'etl2csv': '.csv', 'etl2chrome': '.json'}
 LONG = os.environ.get('ETLHEAP_LONG') == '1'
 
 
@@ -156,6 +157,215 @@ class Csv(SplitTestCase):
             done = support.run('etl2csv', '-f', '-q', '--columns', 'cpu', '-o', self.path('m.csv'),
                                path, *options)
             self.assertEqual('--split-rows 1048575' in done.stderr, warned)
+
+
+def chunks(rows, option, value):
+    """The rows of each piece."""
+    if option == '--split-rows':
+        return [rows[i:i + value] for i in range(0, len(rows), value)]
+    found, latest = {}, None
+    for row in rows:
+        k = int(row['time_ns']) // value
+        latest = k if latest is None else max(k, latest)
+        found.setdefault(latest, []).append(row)
+    return list(found.values())
+
+
+def value_at(points, time):
+    """Of a curve {time: value} in order of time."""
+    found = None
+    for at, value in points.items():
+        if at > time:
+            break
+        found = value
+    return found
+
+
+class Chrome(SplitTestCase, test_chrome.ChromeTestCase):
+
+    def document_of(self, piece):
+        document = self.document(piece)
+        frames = document.get('stackFrames', {})
+        for event in document['traceEvents']:
+            if 'sf' in event:
+                self.assertIn(str(event['sf']), frames)
+                del event['sf']
+        return document
+
+    def cut(self, inputs, *options):
+        whole = self.document_of(self.whole('etl2chrome', '--events', *options[2:], *inputs))
+        pieces = self.pieces('etl2chrome', '--events', *options, *inputs)
+        return whole, [self.document_of(piece) for piece in pieces], pieces
+
+    def instants(self, document):
+        return [e for e in document['traceEvents'] if e['ph'] == 'i']
+
+    def check_whole(self, whole, documents):
+        """In order the pieces say what the whole says, and no piece says anything else."""
+        self.assertEqual([i for d in documents for i in self.instants(d)], self.instants(whole))
+        for document in documents:
+            self.assertEqual(document['otherData'], whole['otherData'])
+            self.assertEqual(document['metadata'], whole['metadata'])
+        curves = test_chrome.curves(whole)
+        merged = {}
+        for document in documents:
+            for track, points in test_chrome.curves(document).items():
+                merged.setdefault(track, {}).update(points)
+        self.assertEqual(set(merged), set(curves))
+        for track, points in curves.items():
+            for time, value in merged[track].items():
+                self.assertEqual(value_at(points, time), value, (track, time))
+            self.assertLessEqual(set(points), set(merged[track]))
+        self.check_slices(whole, documents)
+
+    def check_slices(self, whole, documents):
+        """Open from the same time to the same time, over the cuts."""
+        self.assertEqual(self.slices([whole]), self.slices(documents))
+
+    def slices(self, documents):
+        begun, found = {}, []
+        for document in documents:
+            for e in document['traceEvents']:
+                if e['ph'] not in 'be':
+                    continue
+                key = e['pid'], e['name'], e['tid']
+                if e['ph'] == 'b':
+                    # What ended where this begins went on.
+                    old = [f for f in found if f[0] == key and f[2] == e['ts']]
+                    begun[key] = old[0][1] if old else e['ts']
+                    found = [f for f in found if f not in old]
+                else:
+                    found.append((key, begun.pop(key), e['ts']))
+            self.assertEqual(begun, {})
+        return sorted(found)
+
+    def check_values(self, documents, parts, base):
+        """Each piece alone has the right live figures after every of its rows, counters that stand
+        still among them."""
+        known = {}
+        self.assertEqual(len(documents), len(parts))
+        for document, rows in zip(documents, parts):
+            curves = test_chrome.curves(document)
+            first = max(0, int(rows[0]['time_ns']) - base)
+            touched = {name(row) for row in rows}
+            for track, value in known.items():
+                if track not in touched:
+                    self.assertEqual(value_at(curves[track], first)['live bytes'], value, track)
+            after = {}
+            for row in rows:
+                if row['heap_live_bytes']:
+                    after[name(row), int(row['time_ns']) - base] = int(row['heap_live_bytes'])
+                    known[name(row)] = int(row['heap_live_bytes'])
+            for (track, time), value in after.items():
+                self.assertEqual(value_at(curves[track], time)['live bytes'], value, (track, time))
+
+    def check(self, inputs, option, value, text=None):
+        whole, documents, _ = self.cut(inputs, option, text or value, '--resolution', 'exact')
+        self.check_whole(whole, documents)
+        return whole, documents
+
+    def quiet_random(self, seed, *options):
+        """Without process ends and times that step back, so that rows alone tell what is live."""
+        path = self.path('bench%d.etl' % seed)
+        support.run('etlgen', 'bench', '--events', 2000, '--live', 100, '--cpus', 2, '-o', path,
+                    *options)
+        return path
+
+    def test_live_from_the_first_event(self):
+        path = self.quiet_random(1)
+        rows = self.rows(path)
+        for option, value, text in (('--split-rows', 150, None),
+                                    ('--split-time', 100000, '100us')):
+            whole, documents = self.check([path], option, value, text)
+            self.assertGreater(len(documents), 5)
+            self.check_values(documents, chunks(rows, option, value),
+                              whole['otherData']['base_ns'])
+
+    def test_cases(self):
+        """All of them, in pieces of two events, and of a millisecond."""
+        for case in support.cases():
+            inputs = self.build_case(case)
+            done = support.run('etl2chrome', '-q', '-c', *inputs, status=None)
+            if done.returncode == 1 or case in STEPS_BACK:
+                continue
+            with self.subTest(case):
+                whole, documents = self.check(inputs, '--split-rows', 2)
+                total = whole['otherData']['heap_events_total']
+                self.assertEqual(len(documents), max(1, -(-total // 2)))
+                self.check(inputs, '--split-time', None, '1ms')
+
+    def test_random(self):
+        path = self.random(11, '--stacks')
+        for option, value in (('--split-rows', '100'), ('--split-time', '5ms'),
+                              ('--split-size', '40K')):
+            whole, documents = self.check([path], option, value)
+            self.assertGreater(len(documents), 3)
+            for document in documents:
+                for track, points in test_chrome.curves(document).items():
+                    self.assertTrue(points)
+
+    def test_sizes(self):
+        """Never more, unless it is one event; and nearly as much."""
+        for options in ([], ['--resolution', '1ms']):
+            path = self.random(12, '--stacks')
+            for size in (20000, 60000, 200000):
+                _, documents, pieces = self.cut([path], '--split-size', size, *options)
+                for document, piece in zip(documents, pieces):
+                    self.assertTrue(len(piece) <= size or len(self.instants(document)) <= 1)
+                if size == 200000 and not options:
+                    self.assertGreater(min(map(len, pieces[:-1])), size * 3 // 4)
+        _, documents, _ = self.cut([path], '--split-size', '1')
+        self.assertTrue(all(len(self.instants(d)) <= 1 for d in documents))
+
+    def test_times(self):
+        """All that a piece shows lies in its period."""
+        path = self.random(13)
+        for period in ('1ms', '10ms'):
+            ns = support.duration_ns(period)
+            _, documents, _ = self.cut([path], '--split-time', period)
+            base = documents[0]['otherData']['base_ns']
+            last = None
+            for document in documents:
+                times = [e['ts'] + base for e in document['traceEvents'] if 'ts' in e]
+                ends = [e['ts'] + base for e in document['traceEvents'] if e['ph'] == 'e']
+                k = min(times) // ns
+                self.assertTrue(all(t // ns == k or t in ends for t in times))
+                self.assertTrue(all(t <= (k + 1) * ns for t in ends))
+                self.assertTrue(last is None or k > last)
+                last = k
+
+    def test_thinned(self):
+        """Each point lies on the exact curve; a piece begins with what was live."""
+        path = self.quiet_random(2)
+        exact = test_chrome.curves(self.document(self.whole('etl2chrome', '--no-events',
+                                                            '--resolution', 'exact', path)))
+        pieces = self.pieces('etl2chrome', '--no-events', '--resolution', '100us', '--split-rows',
+                             '300', path)
+        self.assertGreater(len(pieces), 3)
+        for piece in pieces:
+            curves = test_chrome.curves(self.document(piece))
+            self.assertEqual(set(curves), set(exact))
+            for track, points in curves.items():
+                for time, value in points.items():
+                    self.assertEqual(value, value_at(exact[track], time), (track, time))
+
+    def test_filtered(self):
+        path = self.random(14)
+        for options in (['--event', 'alloc'], ['--time', '20ms..60ms'], ['--size', '100..']):
+            whole, documents, _ = self.cut([path], '--split-rows', '20', '--resolution', 'exact',
+                                           *options)
+            if '--time' not in options:
+                self.check_whole(whole, documents)
+            self.assertEqual([i for d in documents for i in self.instants(d)],
+                             self.instants(whole))
+            self.assertGreater(len(documents), 3)
+
+
+def name(row):
+    return int(row['process_id'] or 0), 'Heap ' + row['heap']
+
+
+STEPS_BACK = ('time_steps_back',)
 
 
 class Names(SplitTestCase):
