@@ -123,6 +123,7 @@ void process_counter_point(struct process_counter *c, struct trace *t, int64_t b
 void heap_counters_flush(struct heap_counters *c, struct trace *t)
 {
     struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
+    c->counted |= c->bytes.open || c->exact.held;
     size_t i = curve_flush(&c->bytes, bytes), k = curve_flush(&c->blocks, blocks);
     write_pair(c, t, bytes, i, blocks, k);
     write_held_pair(c, t);
@@ -131,6 +132,36 @@ void heap_counters_flush(struct heap_counters *c, struct trace *t)
 void process_counter_flush(struct process_counter *c, struct trace *t)
 {
     struct curve_point points[CURVE_POINTS];
+    c->counted |= c->bytes.open || c->exact.held;
     write_total(c, t, points, curve_flush(&c->bytes, points));
     write_held_total(c, t);
+}
+
+void heap_counters_reopen(struct heap_counters *c, struct trace *t, uint64_t parent,
+                          int64_t bucket_ns, int64_t ns)
+{
+    bool exact = bucket_ns == CURVE_EXACT, counted = c->counted;
+    struct curve_point point = {
+        .time_ns = ns,
+        .value = exact ? c->exact.bytes : c->bytes.last.value,
+        .beside = exact ? c->exact.blocks : c->blocks.last.value,
+    };
+    *c = (struct heap_counters){0};
+    heap_counters_open(c, t, parent);
+    if (counted)
+        heap_counters_point(c, t, bucket_ns, &point);
+}
+
+void process_counter_reopen(struct process_counter *c, struct trace *t, uint64_t parent,
+                            int32_t rank, int64_t bucket_ns, int64_t ns)
+{
+    bool counted = c->counted;
+    struct curve_point point = {
+        .time_ns = ns,
+        .value = bucket_ns == CURVE_EXACT ? c->exact.bytes : c->bytes.last.value,
+    };
+    *c = (struct process_counter){0};
+    process_counter_open(c, t, parent, rank);
+    if (counted)
+        process_counter_point(c, t, bucket_ns, &point);
 }

@@ -24,6 +24,7 @@ struct heap_counters {
     struct exact_point exact;   /* with bucket length CURVE_EXACT */
     struct curve bytes, blocks; /* with any other */
     uint64_t blocks_track;
+    bool counted; /* there are points before those that are held; known once flushed */
 };
 
 struct process_counter {
@@ -31,6 +32,7 @@ struct process_counter {
     struct counter singles;
     struct exact_point exact;
     struct curve bytes;
+    bool counted; /* as above */
 };
 
 /* In points of a heap, curve_point.value is its live bytes, .beside its live blocks. */
@@ -87,6 +89,12 @@ void heap_counters_point(struct heap_counters *c, struct trace *t, int64_t bucke
                          const struct curve_point *point);
 void process_counter_point(struct process_counter *c, struct trace *t, int64_t bucket_ns,
                            const struct curve_point *point);
+
+/* The same in the next piece of the trace, where the counters begin with the values they had. */
+void heap_counters_reopen(struct heap_counters *c, struct trace *t, uint64_t parent,
+                          int64_t bucket_ns, int64_t ns);
+void process_counter_reopen(struct process_counter *c, struct trace *t, uint64_t parent,
+                            int32_t rank, int64_t bucket_ns, int64_t ns);
 
 /* Writes what the curves still hold. */
 void heap_counters_flush(struct heap_counters *c, struct trace *t);

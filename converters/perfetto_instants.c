@@ -168,6 +168,12 @@ void instants_write(struct instants *i, struct sequence *s, uint64_t track,
     out_commit(i->trace->out, put_instant(at, &it));
 }
 
+void instants_restart(struct instants *i)
+{
+    if (i->stack_known_room)
+        memset(i->stack_known, 0, i->stack_known_room);
+}
+
 void instants_finish(struct instants *i)
 {
     free(i->stack_known);

@@ -21,6 +21,9 @@ void instants_open(struct instants *i, struct sequence *s);
 void instants_write(struct instants *i, struct sequence *s, uint64_t track,
                     const struct eh_event *row);
 
+/* Forgets which call stacks were written: another piece of the trace begins. */
+void instants_restart(struct instants *i);
+
 void instants_finish(struct instants *i);
 
 #endif

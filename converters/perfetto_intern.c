@@ -278,6 +278,32 @@ void intern_callstack(struct intern *in, uint32_t sequence, uint32_t iid, const 
     add_entry(in, CALLSTACKS, entry, (size_t)(end - entry));
 }
 
+void intern_restart(struct intern *in)
+{
+    map_finish(&in->images);
+    map_finish(&in->contents);
+    map_finish(&in->frames);
+    in->images = in->contents = in->frames = (struct map){0};
+    in->last_mapping = in->last_frame = 0;
+}
+
+uint64_t intern_waiting(const struct intern *in)
+{
+    uint64_t bytes = 2 * ENTRY_BYTES;
+    for (int i = 0; i < INTERN_PARTS; i++)
+        bytes += in->part[i].length;
+    return bytes;
+}
+
+/* Entries: name, frame, and of the mapping path, build id and itself. */
+uint64_t intern_frame_bytes(const struct intern *in, uint32_t frame)
+{
+    const struct eh_model *m = in->trace->model;
+    const struct eh_image *i = eh_model_image(m, eh_model_frame(m, frame)->image);
+    return 5 * ENTRY_BYTES + (i->file_name ? strlen(i->file_name) : 0) +
+           (i->path ? strlen(i->path) : 0);
+}
+
 void intern_finish(struct intern *in)
 {
     map_finish(&in->images);

@@ -49,6 +49,15 @@ void intern_callstack(struct intern *in, uint32_t sequence, uint32_t iid, const 
 /* Writes what waits: to be called before a packet that refers to it. */
 void intern_flush(struct intern *in);
 
+/* Forgets what was defined: another piece of the trace begins. Nothing may wait. */
+void intern_restart(struct intern *in);
+
+/* Bytes that wait to be written, all around them included. */
+uint64_t intern_waiting(const struct intern *in);
+
+/* At least the bytes that frame and its mapping take where neither is known yet. */
+uint64_t intern_frame_bytes(const struct intern *in, uint32_t frame);
+
 void intern_finish(struct intern *in);
 
 /* Blocks by size: 0 for 0 bytes, else 1 plus the number of the highest bit: 1, 2-3, 4-7, ... */

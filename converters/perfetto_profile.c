@@ -25,6 +25,8 @@
 /* The name by which the Perfetto UI opens the flamegraph by itself. */
 #define HEAP_NAME "libc.malloc"
 #define HEAD_BYTES 128u
+/* A dump without its samples. */
+#define DUMP_BYTES 192u
 
 /* Keys of pseudo-stacks lie above those of stacks. */
 #define PSEUDO_STACK (UINT64_C(1) << 63)
@@ -36,6 +38,7 @@ struct profile_site {
     uint64_t key;         /* stack id or pseudo-stack */
     uint32_t heap;
     uint32_t stream;
+    uint32_t next; /* of the same stream, plus 1 */
     uint32_t saved_epoch;
     bool changed; /* since the last dump */
 };
@@ -55,6 +58,7 @@ struct profile_stream {
     uint32_t ordinal; /* among them: dumps of the same moment are a nanosecond apart */
     uint64_t handle;  /* of the heap, when there is one stream per heap */
     struct sequence sequence;
+    uint32_t first_site, last_site; /* numbers plus 1 */
     uint64_t index;
     int64_t last_ns; /* of the dump before; with index > 0 */
 
@@ -77,7 +81,7 @@ struct profile {
     uint64_t records, expected; /* heap records seen, and in all */
     uint64_t dumps_passed;      /* of the evenly spaced ones */
     uint64_t next_dump;         /* number of records at which the next of them lies */
-    bool has_stacks, started, due, sealed_any;
+    bool has_stacks, started, closed, due, sealed_any;
     bool has_earlier; /* changes from before the time that is shown */
     int64_t sealed_ns; /* last dump's time, written or waiting */
     uint64_t live, peak_live;
@@ -185,6 +189,7 @@ static void release_stream(struct profiles *p, struct profile_stream *s, bool wi
         }
         samples += d->optional + d->samples;
     }
+    p->waiting_bytes -= s->dump_count * DUMP_BYTES + s->log_length;
     s->dump_count = 0;
     s->log_length = 0;
 }
@@ -214,6 +219,7 @@ static struct profile_dump *add_dump(struct profiles *p, struct profile_stream *
     }
     s->dumps[s->dump_count] =
         (struct profile_dump){.ns = trace_clamp(p->trace, ns) + s->ordinal};
+    p->waiting_bytes += DUMP_BYTES;
     return &s->dumps[s->dump_count++];
 }
 
@@ -228,6 +234,7 @@ static size_t add_sample(struct profiles *p, struct profile_stream *s, uint32_t 
     char *end = put_heap_sample(s->log + s->log_length, site + 1, t);
     size_t length = (size_t)(end - s->log) - s->log_length;
     s->log_length += length;
+    p->waiting_bytes += length;
     return length;
 }
 
@@ -272,6 +279,7 @@ static void seal_stream(struct profiles *p, const struct profile *f, struct prof
     add_present_dump(p, f, s, before_peak);
     for (size_t i = 0; i < s->changed_count; i++)
         p->sites[s->changed[i]].changed = false;
+    p->changed_count -= s->changed_count;
     s->changed_count = 0;
 }
 
@@ -331,6 +339,7 @@ static uint32_t add_stream(struct profiles *p, uint32_t profile, uint64_t handle
     struct profile_stream *s = &p->streams[p->stream_count++];
     *s = (struct profile_stream){.profile = profile, .ordinal = f->streams++, .handle = handle};
     sequence_open_plain(&s->sequence, p->trace);
+    p->open_streams++;
     uint32_t number = (uint32_t)p->stream_count;
     if (f->last_stream)
         stream_at(p, f->last_stream)->next = number;
@@ -393,7 +402,14 @@ static uint32_t add_site(struct profiles *p, uint32_t stream, uint64_t key, uint
         return UINT32_MAX;
     p->sites[p->site_count] =
         (struct profile_site){.key = key, .heap = heap, .stream = stream};
-    return (uint32_t)p->site_count++;
+    uint32_t number = (uint32_t)++p->site_count;
+    struct profile_stream *s = &p->streams[stream];
+    if (s->last_site)
+        p->sites[s->last_site - 1].next = number;
+    else
+        s->first_site = number;
+    s->last_site = number;
+    return number - 1;
 }
 
 /* The place of the number plus 1 of the site with these frames, 0 in it while there is none. The
@@ -483,21 +499,25 @@ static inline void save_peak(const struct profile *f, struct profile_stream *s,
     }
 }
 
+static int mark_changed(struct profiles *p, struct profile_stream *s, struct profile_site *site)
+{
+    if (ARRAY_RESERVE(s->changed, s->changed_room, s->changed_count + 1) < 0) {
+        p->trace->out_of_memory = true;
+        return -1;
+    }
+    s->changed[s->changed_count++] = (uint32_t)(site - p->sites);
+    p->changed_count++;
+    site->changed = true;
+    return 0;
+}
+
 /* The first change of a site since the last dump, or since the peak. */
 static struct profile_site *touch_first(struct profiles *p, const struct profile *f,
                                         struct profile_site *site)
 {
     struct profile_stream *s = &p->streams[site->stream];
     save_peak(f, s, site);
-    if (site->changed)
-        return site;
-    if (ARRAY_RESERVE(s->changed, s->changed_room, s->changed_count + 1) < 0) {
-        p->trace->out_of_memory = true;
-        return NULL;
-    }
-    s->changed[s->changed_count++] = (uint32_t)(site - p->sites);
-    site->changed = true;
-    return site;
+    return site->changed || mark_changed(p, s, site) == 0 ? site : NULL;
 }
 
 /* The site of the row's block when it had `size` bytes, about to change; NULL without memory.
@@ -640,11 +660,9 @@ void profiles_dump(struct profiles *p)
         p->all[i].due = p->all[i].due || p->all[i].started;
 }
 
-int64_t profile_close(struct profiles *p, uint32_t profile, int64_t limit_ns)
+/* The dumps that wait, and one of the end. */
+static void close_dumps(struct profiles *p, struct profile *f, int64_t limit_ns)
 {
-    struct profile *f = &p->all[profile];
-    if (!f->started)
-        return INT64_MIN;
     /* The dump at the end has to wait for the limit, whatever the peak. */
     f->due = false;
     close_moment(p, f);
@@ -656,9 +674,97 @@ int64_t profile_close(struct profiles *p, uint32_t profile, int64_t limit_ns)
     } else {
         release(p, f, f->peak == PEAK_WAITING, limit_ns);
     }
+}
+
+int64_t profile_close(struct profiles *p, uint32_t profile, int64_t limit_ns)
+{
+    struct profile *f = &p->all[profile];
+    if (!f->closed)
+        p->open_streams -= f->streams;
+    f->closed = true;
+    if (!f->started)
+        return INT64_MIN;
+    close_dumps(p, f, limit_ns);
     f->started = false;
     const struct profile_stream *last = stream_at(p, f->last_stream);
     return last && last->index ? last->last_ns : INT64_MIN;
+}
+
+/* --- Pieces ------------------------------------------------------------------------------ */
+
+void profiles_pause(struct profiles *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (p->all[i].started)
+            close_dumps(p, &p->all[i], INT64_MAX);
+    intern_flush(p->intern);
+}
+
+/* The site's call stack in its new sequence. */
+static void redefine_site(struct profiles *p, struct profile_stream *s, uint32_t site)
+{
+    uint32_t frames[SITE_FRAMES], stream = (uint32_t)(s - p->streams);
+    struct profile_site *known = &p->sites[site];
+    size_t count = site_frames(p, s->sequence.id, known->key, known->heap, frames);
+    intern_callstack(p->intern, s->sequence.id, site + 1, frames, count);
+    uint32_t *same = same_site(p, stream, frames, count);
+    if (same && !*same)
+        *same = site + 1;
+    if (!known->changed)
+        mark_changed(p, s, known);
+}
+
+static void resume_stream(struct profiles *p, struct profile_stream *s)
+{
+    sequence_open_plain(&s->sequence, p->trace);
+    s->index = 0;
+    for (uint32_t site = s->first_site; site; site = p->sites[site - 1].next)
+        redefine_site(p, s, site - 1);
+}
+
+/* A piece has a peak of its own. */
+static void resume(struct profiles *p, struct profile *f, int64_t ns)
+{
+    for (struct profile_stream *s = stream_at(p, f->first_stream); s; s = next_stream(p, s))
+        resume_stream(p, s);
+    f->peak = PEAK_NONE;
+    f->peak_live = 0;
+    f->epoch++;
+    f->sealed_any = false;
+    f->due = f->started;
+    f->first_ns = f->now_ns = trace_clamp(p->trace, ns);
+}
+
+void profiles_resume(struct profiles *p, int64_t ns)
+{
+    map_finish(&p->same_stack);
+    p->same_stack = (struct map){0};
+    for (size_t i = 0; i < p->count; i++)
+        if (!p->all[i].closed)
+            resume(p, &p->all[i], ns);
+}
+
+/* A site that changed may be in the dump of the peak and in that of the end. */
+#define SITE_BYTES (2 * HEAP_SAMPLE_BYTES)
+
+uint64_t profiles_waiting(const struct profiles *p)
+{
+    return p->waiting_bytes + p->changed_count * SITE_BYTES + 2 * p->open_streams * DUMP_BYTES +
+           intern_waiting(p->intern);
+}
+
+/* At most a block is removed, another resized or added: three sites, of which one may be new. */
+uint64_t profiles_row_bytes(const struct profiles *p, const struct eh_event *row, bool whole_heap)
+{
+    if (!p->dumps)
+        return 0;
+    uint64_t bytes = 3 * SITE_BYTES + 4 * DUMP_BYTES;
+    if (whole_heap)
+        bytes += (p->site_count - p->changed_count) * SITE_BYTES;
+    struct eh_stack stack = eh_model_stack(p->trace->model, row->block_stack);
+    for (uint32_t i = 0; i < stack.depth; i++)
+        bytes += 8 + intern_frame_bytes(p->intern, stack.frames[i]);
+    return bytes;
 }
 
 void profiles_finish(struct profiles *p)

@@ -37,6 +37,9 @@ struct profiles {
     size_t stream_count, stream_room;
     struct profile_site *sites;
     size_t site_count, site_room;
+    size_t changed_count;   /* of all streams */
+    size_t open_streams;    /* of profiles that are not closed */
+    uint64_t waiting_bytes; /* of dumps that wait, all around their samples included */
     uint32_t *of_process; /* by process instance: profile + 1, where profile_earlier() opened it */
     size_t of_process_room;
     struct map stream_of;  /* (heap index, 0) to stream + 1, with per_heap */
@@ -62,6 +65,17 @@ void profiles_dump(struct profiles *p);
 /* Writes what is left, at times before `limit_ns`, where the pid belongs to someone else. Returns
  * the time of the last dump, INT64_MIN if there is none. */
 int64_t profile_close(struct profiles *p, uint32_t profile, int64_t limit_ns);
+
+/* Another piece of the trace begins. What is left of the piece before is written first, as at an
+ * end; then the profiles that are not closed begin once more: sequences, call stacks, and a dump at
+ * `ns` of all that happened so far, written when a later row comes or at the end. */
+void profiles_pause(struct profiles *p);
+void profiles_resume(struct profiles *p, int64_t ns);
+
+/* At least the bytes that profiles_pause() would write, and those that a row may add to them:
+ * `whole_heap` where it may free all blocks of a heap. */
+uint64_t profiles_waiting(const struct profiles *p);
+uint64_t profiles_row_bytes(const struct profiles *p, const struct eh_event *row, bool whole_heap);
 
 void profiles_finish(struct profiles *p);
 

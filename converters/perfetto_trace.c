@@ -125,7 +125,7 @@ static void write_uuid(struct trace *t)
     Perfetto__TraceUuid uuid = PERFETTO__TRACE_UUID__INIT;
     uuid.has_msb = uuid.has_lsb = 1;
     uuid.msb = (int64_t)t->info->content_hash[0];
-    uuid.lsb = (int64_t)t->info->content_hash[1];
+    uuid.lsb = (int64_t)(t->info->content_hash[1] + t->piece);
     Perfetto__TracePacket p = packet_on(&t->main);
     p.trace_uuid = &uuid;
     trace_write(t, &p);
@@ -170,17 +170,32 @@ static void write_root(struct trace *t)
     trace_write(t, &p);
 }
 
+static void write_head(struct trace *t)
+{
+    write_clock(t);
+    write_uuid(t);
+    write_system(t);
+    write_root(t);
+}
+
+void trace_restart(struct trace *t, int64_t ns, uint64_t piece)
+{
+    t->first_ns = trace_clamp(t, ns);
+    t->last_uuid = 0;
+    t->last_sequence = 0;
+    t->piece = piece;
+    write_head(t);
+}
+
 void trace_start(struct trace *t, const struct writer_context *context)
 {
     t->out = context->out;
     t->info = context->info;
     t->model = context->model;
     t->tool = context->tool;
+    t->piece = context->split ? 1 : 0;
     start_clock(t);
-    write_clock(t);
-    write_uuid(t);
-    write_system(t);
-    write_root(t);
+    write_head(t);
 }
 
 /* Every figure there can be, and the texts. */
@@ -262,4 +277,25 @@ void trace_finish(struct trace *t, const struct eh_stats *stats)
     }
     free(inputs);
     free(a);
+}
+
+/* Lengths, tags and a number, and the texts that are none of the figures. */
+#define ATTRIBUTE_BYTES 24
+#define TEXTS_BYTES     128
+
+static void count_figure(void *context, const struct eh_figure *f)
+{
+    *(uint64_t *)context += strlen(f->name) + ATTRIBUTE_BYTES;
+}
+
+uint64_t trace_finish_bytes(const struct trace *t)
+{
+    struct eh_stats stats = {.has_peak = true, .has_times = true};
+    uint64_t bytes = TEXTS_BYTES + strlen(t->tool);
+    memcpy(stats.heap_events, t->info->heap_events, sizeof stats.heap_events);
+    memcpy(stats.unknown_types, t->info->unknown_types, sizeof stats.unknown_types);
+    eh_stats_each(&stats, count_figure, &bytes);
+    for (size_t i = 0; i < t->info->inputs; i++)
+        bytes += strlen(t->info->input_names[i]) + 2;
+    return bytes;
 }

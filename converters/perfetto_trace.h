@@ -29,14 +29,22 @@ struct trace {
     uint64_t last_uuid;
     struct sequence main; /* descriptors, slices, metadata; in BOOTTIME */
     uint32_t last_sequence;
+    uint64_t piece;     /* 0: the whole, else from 1 on */
     bool out_of_memory; /* sticks; what could not be remembered is missing from the trace */
 };
 
 /* Writes clock, uuid, system and the root track. */
 void trace_start(struct trace *t, const struct writer_context *context);
 
-/* Writes the counts and the other attributes. */
+/* Begins another piece of the trace in the same sink, with the clock snapshots at `ns` (clamped).
+ * Sequences and tracks of the piece before are gone. */
+void trace_restart(struct trace *t, int64_t ns, uint64_t piece);
+
+/* Writes the counts and the other attributes, on the main sequence; also to a piece before. */
 void trace_finish(struct trace *t, const struct eh_stats *stats);
+
+/* At least as many bytes as trace_finish() writes at the end of any run. */
+uint64_t trace_finish_bytes(const struct trace *t);
 
 /* Encodes a rare packet. */
 void trace_write(struct trace *t, const Perfetto__TracePacket *packet);

@@ -9,6 +9,7 @@
 #include "perfetto_profile.h"
 #include "perfetto_trace.h"
 #include "perfetto_tracks.h"
+#include "split.h"
 #include "text.h"
 #include "timeline.h"
 
@@ -30,12 +31,16 @@ struct heap {
     struct heap_counters counters;
     uint32_t next; /* heap index of another heap of the process, 0 for none */
     uint32_t process; /* its place among the processes, once there is a track */
+    int32_t rank;     /* among the process's heaps */
     bool slice_open;
+    int64_t first_ns; /* of its first row */
 };
 
 /* A process instance with heap events. */
 struct process {
     uint64_t track, heaps_track; /* uuids */
+    uint32_t instance;
+    bool ended;
     struct process_counter total;
     struct sequence instants; /* id 0 until there is one */
     uint32_t heaps;           /* heap index of the latest, 0 for none */
@@ -54,6 +59,11 @@ struct perfetto {
     int64_t bucket_ns;
     bool show_instants;
     const struct filter *filter; /* NULL: everything is shown */
+    struct split *split;         /* NULL: one piece */
+    uint64_t tail_bytes;         /* what perfetto_tail() writes, at most */
+    uint64_t closing_bytes;      /* of the piece: what its end takes for the tracks in it, at most */
+    uint64_t *thread_names;      /* the same for named threads, by process instance */
+    size_t thread_names_room;
     int64_t last_event_ns; /* of the rows so far */
     uint64_t dumps_passed; /* of those that lie evenly in time, see profiles.by_time */
     int64_t dump_ns;       /* of the next of them, INT64_MAX without */
@@ -121,21 +131,40 @@ static void begin_process(struct perfetto *w, struct process *p, uint32_t proces
     process_counter_point(&p->total, &w->trace, w->bucket_ns, &point);
 }
 
-static void describe_process(struct perfetto *w, uint32_t number, const struct eh_event *row)
+static uint64_t process_bytes(const struct perfetto *w, uint32_t process)
+{
+    size_t lines = w->bucket_ns == CURVE_EXACT ? 1 : CURVE_POINTS;
+    return lines * PACKET_COUNTER_BYTES +
+           (process < w->thread_names_room ? w->thread_names[process] : 0);
+}
+
+static void describe_process(struct perfetto *w, uint32_t number, int64_t ns)
 {
     struct trace *t = &w->trace;
-    const struct eh_process *instance = eh_model_process(t->model, row->process);
     struct process *p = &w->processes[number];
-    if (row->process) {
-        int64_t ns = take_pid(w, instance, number, row->time_ns);
-        p->track = track_process(t, instance, ns, (int32_t)number);
-        p->profile = profile_open(&w->profiles, row->process);
-    } else {
-        p->track = track_plain(t, 0, "Unknown process", NULL, (int32_t)number);
-    }
-    process_counter_open(&p->total, t, p->track, RANK_TOTAL);
-    begin_process(w, p, row->process);
-    p->heaps_track = track_plain(t, p->track, "Heaps", NULL, RANK_HEAPS);
+    const struct eh_process *instance = eh_model_process(t->model, p->instance);
+    p->track = p->instance ? track_process(t, instance, ns, (int32_t)number)
+                           : track_plain(t, 0, "Unknown process", NULL, (int32_t)number);
+    w->closing_bytes += process_bytes(w, p->instance);
+}
+
+static void describe_heaps(struct perfetto *w, struct process *p)
+{
+    p->heaps_track = track_plain(&w->trace, p->track, "Heaps", NULL, RANK_HEAPS);
+}
+
+static void meet_process(struct perfetto *w, uint32_t number, const struct eh_event *row)
+{
+    struct process *p = &w->processes[number];
+    int64_t ns = row->time_ns;
+    if (p->instance)
+        ns = take_pid(w, eh_model_process(w->trace.model, p->instance), number, ns);
+    describe_process(w, number, ns);
+    if (p->instance)
+        p->profile = profile_open(&w->profiles, p->instance);
+    process_counter_open(&p->total, &w->trace, p->track, RANK_TOTAL);
+    begin_process(w, p, p->instance);
+    describe_heaps(w, p);
 }
 
 /* The number plus 1 of a process instance's entry, 0 if it has none. */
@@ -163,10 +192,14 @@ static int add_process(struct perfetto *w, const struct eh_event *row)
         ARRAY_RESERVE(w->processes, w->process_room, w->process_count + 1) < 0)
         return -1;
     w->processes[w->process_count++] = (struct process){
-        .profile = NO_PROFILE, .first_ns = row->time_ns, .last_dump_ns = INT64_MIN};
+        .instance = row->process,
+        .profile = NO_PROFILE,
+        .first_ns = row->time_ns,
+        .last_dump_ns = INT64_MIN,
+    };
     uint32_t number = (uint32_t)w->process_count;
     w->process_of[row->process] = number;
-    describe_process(w, number - 1, row);
+    meet_process(w, number - 1, row);
     return 0;
 }
 
@@ -209,16 +242,31 @@ static void begin_heap(struct perfetto *w, struct heap *h, const struct eh_event
         begin_slice(w, h, row->heap, point.time_ns);
 }
 
-static void describe_heap(struct perfetto *w, uint32_t process, const struct eh_event *row)
+static uint64_t heap_bytes(const struct perfetto *w)
+{
+    size_t lines = w->bucket_ns == CURVE_EXACT ? 1 : 2 * CURVE_POINTS;
+    return (lines + 1) * PACKET_COUNTER_BYTES;
+}
+
+static void describe_heap(struct perfetto *w, struct heap *h, uint64_t handle)
+{
+    char name[HEAP_NAME_BYTES], description[128];
+    put_heap_name(name, handle);
+    put_description(description, h->first_ns);
+    uint64_t parent = w->processes[h->process].heaps_track;
+    h->track = track_plain(&w->trace, parent, name, description, h->rank);
+    w->closing_bytes += heap_bytes(w);
+}
+
+static void meet_heap(struct perfetto *w, uint32_t process, const struct eh_event *row)
 {
     struct process *p = &w->processes[process];
     struct heap *h = &w->heaps[row->heap_index];
-    char name[HEAP_NAME_BYTES], description[128];
-    put_heap_name(name, row->heap);
-    put_description(description, row->time_ns);
-    h->track = track_plain(&w->trace, p->heaps_track, name, description, ++p->heap_count);
-    heap_counters_open(&h->counters, &w->trace, h->track);
     h->process = process;
+    h->first_ns = row->time_ns;
+    h->rank = ++p->heap_count;
+    describe_heap(w, h, row->heap);
+    heap_counters_open(&h->counters, &w->trace, h->track);
     h->next = p->heaps;
     p->heaps = row->heap_index;
     begin_heap(w, h, row);
@@ -264,7 +312,7 @@ static int meet(struct perfetto *w, const struct eh_event *row)
         return 0;
     if (reserve_heap(w, row->heap_index) < 0)
         return -1;
-    describe_heap(w, number_of(w, row->process) - 1, row);
+    meet_heap(w, number_of(w, row->process) - 1, row);
     return 0;
 }
 
@@ -363,6 +411,150 @@ static void pass_watch(struct perfetto *w, int64_t ns)
     set_watch(w);
 }
 
+/* --- Pieces ------------------------------------------------------------------------------ */
+
+/* Descriptors with the first packets of what they describe, but for names; an instant. */
+#define PROCESS_HEAD_BYTES  768
+#define HEAP_HEAD_BYTES     640
+#define INSTANTS_HEAD_BYTES 768
+#define THREAD_BYTES        96
+#define INSTANT_BYTES       256
+
+static size_t length_of(const char *text)
+{
+    return text ? strlen(text) : 0;
+}
+
+/* So that the threads of a process need not be looked for each time it is shown. */
+static int prepare_pieces(struct perfetto *w)
+{
+    const struct eh_model *m = w->trace.model;
+    for (uint32_t thread = 1; thread < eh_model_threads(m); thread++) {
+        const struct eh_thread *t = eh_model_thread(m, thread);
+        if (ARRAY_RESERVE_ZEROED(w->thread_names, w->thread_names_room,
+                                 t->process + (size_t)1) < 0)
+            return -1;
+        w->thread_names[t->process] += t->name ? THREAD_BYTES + strlen(t->name) : 0;
+    }
+    w->tail_bytes = trace_finish_bytes(&w->trace);
+    return 0;
+}
+
+/* What is still held of the piece; slices go on in the next. */
+static void end_tracks(struct perfetto *w, int64_t ns)
+{
+    for (size_t i = 1; i < w->heap_room; i++) {
+        struct heap *h = &w->heaps[i];
+        if (!h->track)
+            continue;
+        heap_counters_flush(&h->counters, &w->trace);
+        if (h->slice_open)
+            slice_end(&w->trace, h->track, ns);
+    }
+    for (size_t i = 0; i < w->process_count; i++)
+        process_counter_flush(&w->processes[i].total, &w->trace);
+    profiles_pause(&w->profiles);
+    describe_named_threads(w);
+}
+
+/* The processes that have not ended are described anew, with counters at what they were. */
+static void carry_process(struct perfetto *w, uint32_t number, int64_t ns)
+{
+    struct process *p = &w->processes[number];
+    p->instants.id = 0;
+    p->thread_count = 0;
+    if (p->ended) {
+        w->process_of[p->instance] = 0;
+        return;
+    }
+    describe_process(w, number, ns);
+    process_counter_reopen(&p->total, &w->trace, p->track, RANK_TOTAL, w->bucket_ns, ns);
+    describe_heaps(w, p);
+}
+
+static void carry_heap(struct perfetto *w, uint32_t heap, int64_t ns)
+{
+    struct heap *h = &w->heaps[heap];
+    if (!h->track)
+        return;
+    h->track = 0;
+    if (w->processes[h->process].ended)
+        return;
+    uint64_t handle = eh_model_heap(w->trace.model, heap)->handle;
+    describe_heap(w, h, handle);
+    heap_counters_reopen(&h->counters, &w->trace, h->track, w->bucket_ns, ns);
+    if (h->slice_open)
+        begin_slice(w, h, handle, ns);
+}
+
+static void begin_tracks(struct perfetto *w, int64_t ns)
+{
+    trace_restart(&w->trace, ns, w->split->pieces);
+    ns = w->trace.first_ns;
+    map_finish(&w->threads);
+    w->threads = (struct map){0};
+    instants_restart(&w->instants);
+    intern_restart(&w->intern);
+    w->closing_bytes = 0;
+    for (uint32_t i = 0; i < w->process_count; i++)
+        carry_process(w, i, ns);
+    for (uint32_t i = 1; i < w->heap_room; i++)
+        carry_heap(w, i, ns);
+    profiles_resume(&w->profiles, ns);
+}
+
+static int cut_piece(void *state)
+{
+    struct perfetto *w = state;
+    end_tracks(w, w->split->end_ns);
+    split_next(w->split);
+    begin_tracks(w, w->split->begin_ns);
+    return w->trace.out_of_memory ? -1 : 0;
+}
+
+/* The descriptors that the row's tracks need, if they are not in the piece yet. */
+static uint64_t head_bytes(const struct perfetto *w, const struct eh_event *row)
+{
+    const struct eh_process *p = eh_model_process(w->trace.model, row->process);
+    uint64_t bytes = 0;
+    if (!number_of(w, row->process))
+        bytes += PROCESS_HEAD_BYTES + length_of(p->name) + length_of(p->command_line) +
+                 process_bytes(w, row->process);
+    if (row->heap_index >= w->heap_room || !w->heaps[row->heap_index].track)
+        bytes += HEAP_HEAD_BYTES + heap_bytes(w);
+    return bytes;
+}
+
+static uint64_t instant_bytes(const struct perfetto *w, const struct eh_event *row)
+{
+    const struct eh_model *m = w->trace.model;
+    uint64_t bytes = INSTANTS_HEAD_BYTES + INSTANT_BYTES + THREAD_BYTES +
+                     length_of(eh_model_thread(m, row->thread)->name);
+    struct eh_stack stack = eh_model_stack(m, row->stack);
+    bool known = row->stack < w->instants.stack_known_room && w->instants.stack_known[row->stack];
+    for (uint32_t i = 0; i < stack.depth && !known; i++)
+        bytes += 8 + intern_frame_bytes(&w->intern, stack.frames[i]);
+    return bytes;
+}
+
+/* At most two rows move a heap's counters: an event, and what it does to another block. */
+static uint64_t row_bytes(const struct perfetto *w, const struct eh_event *row)
+{
+    bool whole_heap = row->kind == EH_CREATE || row->kind == EH_DESTROY || row->kind == EH_DROP;
+    uint64_t bytes = 2 * (heap_bytes(w) + process_bytes(w, row->process)) + head_bytes(w, row) +
+                     profiles_row_bytes(&w->profiles, row, whole_heap);
+    return w->show_instants ? bytes + instant_bytes(w, row) : bytes;
+}
+
+/* When a process ends, each heap in the piece may have a point more. */
+static uint64_t bytes_with(void *state, enum split_row what, const struct eh_event *row)
+{
+    const struct perfetto *w = state;
+    return out_position(w->trace.out) + w->tail_bytes + w->closing_bytes +
+           profiles_waiting(&w->profiles) +
+           (what == SPLIT_END ? w->closing_bytes : row_bytes(w, row));
+}
+
 /* --- The writer -------------------------------------------------------------------------- */
 
 enum {
@@ -417,11 +609,12 @@ static int perfetto_begin(void *state, const struct writer_context *context, str
     w->bucket_ns = timeline_bucket_ns(&w->timeline, context->info);
     w->show_instants = timeline_instants(&w->timeline, context->info);
     w->filter = context->filter;
+    w->split = context->split;
     w->last_event_ns = context->info->last_event_ns;
     plan_dumps(w, context->info);
     timeline_tell(&w->timeline, context);
     trace_start(&w->trace, context);
-    return 0;
+    return w->split && prepare_pieces(w) < 0 ? out_of_memory(e) : 0;
 }
 
 static inline int write_row(struct perfetto *w, const struct eh_event *row)
@@ -447,8 +640,11 @@ static inline int write_row(struct perfetto *w, const struct eh_event *row)
 static void end_process(struct perfetto *w, const struct eh_event *row)
 {
     uint32_t number = number_of(w, row->process);
-    if (number)
-        close_process(w, &w->processes[number - 1], row->time_ns, row->time_ns);
+    int64_t ns = w->split ? split_within(w->split, row->time_ns) : row->time_ns;
+    if (!number)
+        return;
+    close_process(w, &w->processes[number - 1], ns, row->time_ns);
+    w->processes[number - 1].ended = true;
 }
 
 static void count_elsewhere(struct perfetto *w, const struct eh_event *row)
@@ -469,31 +665,57 @@ static void take_special(struct perfetto *w, const struct eh_event *row)
         profile_earlier(&w->profiles, row);
 }
 
+static int add_row(struct perfetto *w, const struct eh_event *row)
+{
+    if (row->kind > EH_DROP) {
+        take_special(w, row);
+        return 0;
+    }
+    if (row->time_ns > w->watch_ns)
+        pass_watch(w, row->time_ns);
+    return write_row(w, row);
+}
+
+static int add_row_of_piece(void *state, const struct eh_event *row)
+{
+    return add_row(state, row);
+}
+
+static const struct split_timeline timeline = {bytes_with, cut_piece, add_row_of_piece};
+
+static int add_rows(struct perfetto *w, const struct eh_event *rows, size_t count)
+{
+    for (const struct eh_event *row = rows; row < rows + count; row++)
+        if (add_row(w, row) < 0)
+            return -1;
+    return 0;
+}
+
 static int perfetto_rows(void *state, const struct eh_event *rows, size_t count,
                          struct eh_error *e)
 {
     struct perfetto *w = state;
-    for (const struct eh_event *row = rows; row < rows + count; row++) {
-        if (row->kind > EH_DROP) {
-            take_special(w, row);
-            continue;
-        }
-        if (row->time_ns > w->watch_ns)
-            pass_watch(w, row->time_ns);
-        if (write_row(w, row) < 0)
-            return out_of_memory(e);
-    }
+    int result = w->split ? split_timeline_rows(w->split, &timeline, w, rows, count)
+                          : add_rows(w, rows, count);
+    return result < 0 || w->trace.out_of_memory ? out_of_memory(e) : 0;
+}
+
+static int perfetto_tail(void *state, const struct eh_stats *stats, struct eh_error *e)
+{
+    struct perfetto *w = state;
+    trace_finish(&w->trace, stats);
     return w->trace.out_of_memory ? out_of_memory(e) : 0;
 }
 
 static int perfetto_end(void *state, const struct eh_stats *stats, struct eh_error *e)
 {
     struct perfetto *w = state;
+    if (w->split && split_timeline_end(w->split, &timeline, w) < 0)
+        return out_of_memory(e);
     for (size_t i = 0; i < w->process_count; i++)
         close_process(w, &w->processes[i], w->last_event_ns, INT64_MAX);
     describe_named_threads(w);
-    trace_finish(&w->trace, stats);
-    return w->trace.out_of_memory ? out_of_memory(e) : 0;
+    return perfetto_tail(w, stats, e);
 }
 
 static void perfetto_done(void *state)
@@ -501,6 +723,7 @@ static void perfetto_done(void *state)
     struct perfetto *w = state;
     free(w->processes);
     free(w->process_of);
+    free(w->thread_names);
     free(w->heaps);
     map_finish(&w->pids);
     map_finish(&w->threads);
@@ -527,11 +750,13 @@ const struct writer perfetto_writer = {
     .suffix = ".pftrace",
     .filtered = true,
     .binary = true,
+    .in_pieces = true,
     .state_size = sizeof(struct perfetto),
     .options = perfetto_options,
     .set = perfetto_set,
     .begin = perfetto_begin,
     .rows = perfetto_rows,
     .end = perfetto_end,
+    .tail = perfetto_tail,
     .done = perfetto_done,
 };
