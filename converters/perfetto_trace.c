@@ -195,6 +195,7 @@ void trace_start(struct trace *t, const struct writer_context *context)
     t->tool = context->tool;
     t->piece = context->split ? 1 : 0;
     start_clock(t);
+    t->earliest_ns = t->first_ns;
     write_head(t);
 }
 

@@ -26,6 +26,7 @@ struct trace {
     const char *tool;
     int64_t boot_ns;  /* BOOTTIME of time 0 */
     int64_t first_ns; /* time of the clock snapshots: no packet is earlier */
+    int64_t earliest_ns; /* the same of the whole, where this is a piece */
     uint64_t last_uuid;
     struct sequence main; /* descriptors, slices, metadata; in BOOTTIME */
     uint32_t last_sequence;

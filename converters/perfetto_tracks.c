@@ -42,6 +42,14 @@ static uint64_t write_timeless(struct trace *t, Perfetto__TrackDescriptor *d)
     return write_track(t, d, &p);
 }
 
+/* A process may have begun in an earlier piece. */
+static int64_t start_of(const struct trace *t, const struct eh_process *p)
+{
+    return p->start_ns < t->earliest_ns     ? t->earliest_ns
+           : p->start_ns > TRACE_LATEST_NS ? TRACE_LATEST_NS
+                                            : p->start_ns;
+}
+
 uint64_t track_process(struct trace *t, const struct eh_process *p, int64_t ns, int32_t rank)
 {
     Perfetto__ProcessDescriptor process = PERFETTO__PROCESS_DESCRIPTOR__INIT;
@@ -53,7 +61,7 @@ uint64_t track_process(struct trace *t, const struct eh_process *p, int64_t ns, 
     process.cmdline = &command_line;
     if (p->has_start) {
         process.has_start_timestamp_ns = 1;
-        process.start_timestamp_ns = (int64_t)trace_boottime(t, trace_clamp(t, p->start_ns));
+        process.start_timestamp_ns = (int64_t)trace_boottime(t, start_of(t, p));
     }
     Perfetto__TrackDescriptor d = new_track(t, rank);
     order_children(&d);

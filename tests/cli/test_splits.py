@@ -2,18 +2,23 @@
 
 Each piece is read alone, by the checks of a whole output, and all in order are compared with the
 output that is not cut."""
+import datetime
 import os
 import re
 import resource
 import signal
 import subprocess
+import sys
 import time
 import unittest
 
 import support
 import test_chrome
 
-CONVERTERS = {'etl2csv': '.csv', 'etl2chrome': '.json'}
+sys.path.insert(0, support.TESTS)
+import perfetto_decode  # noqa: E402
+
+CONVERTERS = {'etl2csv': '.csv', 'etl2chrome': '.json', 'etl2perfetto': '.pftrace'}
 LONG = os.environ.get('ETLHEAP_LONG') == '1'
 
 
@@ -24,6 +29,25 @@ class SplitTestCase(support.CliTestCase):
         support.run('etlgen', 'random', '--events', events, '--cpus', 2, '--seed', seed, '-o', path,
                     *options)
         return path
+
+    def quiet(self, seed, *options):
+        """A trace without process ends and times that step back: rows alone tell what is live."""
+        path = self.path('bench%d.etl' % seed)
+        support.run('etlgen', 'bench', '--events', 1200, '--live', 60, '--cpus', 2, '-o', path,
+                    *options)
+        return path
+
+    def check_curves(self, whole, pieces):
+        """{track: {time: value}} of the pieces: all points of the whole, and others on its curve."""
+        merged = {}
+        for curves in pieces:
+            for track, points in curves.items():
+                merged.setdefault(track, {}).update(points)
+        self.assertEqual(set(merged), set(whole))
+        for track, points in whole.items():
+            for time, value in merged[track].items():
+                self.assertEqual(value_at(points, time), value, (track, time))
+            self.assertLessEqual(set(points), set(merged[track]))
 
     def whole(self, name, *args):
         """The output that is not cut."""
@@ -201,43 +225,24 @@ class Chrome(SplitTestCase, test_chrome.ChromeTestCase):
         return [e for e in document['traceEvents'] if e['ph'] == 'i']
 
     def check_whole(self, whole, documents):
-        """In order the pieces say what the whole says, and no piece says anything else."""
         self.assertEqual([i for d in documents for i in self.instants(d)], self.instants(whole))
         for document in documents:
             self.assertEqual(document['otherData'], whole['otherData'])
             self.assertEqual(document['metadata'], whole['metadata'])
-        curves = test_chrome.curves(whole)
-        merged = {}
-        for document in documents:
-            for track, points in test_chrome.curves(document).items():
-                merged.setdefault(track, {}).update(points)
-        self.assertEqual(set(merged), set(curves))
-        for track, points in curves.items():
-            for time, value in merged[track].items():
-                self.assertEqual(value_at(points, time), value, (track, time))
-            self.assertLessEqual(set(points), set(merged[track]))
-        self.check_slices(whole, documents)
+        self.check_curves(test_chrome.curves(whole), map(test_chrome.curves, documents))
+        self.assertEqual(joined([self.slices(whole)]), joined(map(self.slices, documents)))
 
-    def check_slices(self, whole, documents):
-        """Open from the same time to the same time, over the cuts."""
-        self.assertEqual(self.slices([whole]), self.slices(documents))
-
-    def slices(self, documents):
+    def slices(self, document):
         begun, found = {}, []
-        for document in documents:
-            for e in document['traceEvents']:
-                if e['ph'] not in 'be':
-                    continue
+        for e in document['traceEvents']:
+            if e['ph'] in 'be':
                 key = e['pid'], e['name'], e['tid']
                 if e['ph'] == 'b':
-                    # What ended where this begins went on.
-                    old = [f for f in found if f[0] == key and f[2] == e['ts']]
-                    begun[key] = old[0][1] if old else e['ts']
-                    found = [f for f in found if f not in old]
+                    begun[key] = e['ts']
                 else:
                     found.append((key, begun.pop(key), e['ts']))
-            self.assertEqual(begun, {})
-        return sorted(found)
+        self.assertEqual(begun, {})
+        return found
 
     def check_values(self, documents, parts, base):
         """Each piece alone has the right live figures after every of its rows, counters that stand
@@ -264,15 +269,8 @@ class Chrome(SplitTestCase, test_chrome.ChromeTestCase):
         self.check_whole(whole, documents)
         return whole, documents
 
-    def quiet_random(self, seed, *options):
-        """Without process ends and times that step back, so that rows alone tell what is live."""
-        path = self.path('bench%d.etl' % seed)
-        support.run('etlgen', 'bench', '--events', 2000, '--live', 100, '--cpus', 2, '-o', path,
-                    *options)
-        return path
-
     def test_live_from_the_first_event(self):
-        path = self.quiet_random(1)
+        path = self.quiet(1)
         rows = self.rows(path)
         for option, value, text in (('--split-rows', 150, None),
                                     ('--split-time', 100000, '100us')):
@@ -336,7 +334,7 @@ class Chrome(SplitTestCase, test_chrome.ChromeTestCase):
 
     def test_thinned(self):
         """Each point lies on the exact curve; a piece begins with what was live."""
-        path = self.quiet_random(2)
+        path = self.quiet(2)
         exact = test_chrome.curves(self.document(self.whole('etl2chrome', '--no-events',
                                                             '--resolution', 'exact', path)))
         pieces = self.pieces('etl2chrome', '--no-events', '--resolution', '100us', '--split-rows',
@@ -359,6 +357,215 @@ class Chrome(SplitTestCase, test_chrome.ChromeTestCase):
             self.assertEqual([i for d in documents for i in self.instants(d)],
                              self.instants(whole))
             self.assertGreater(len(documents), 3)
+
+
+def joined(slices_of_pieces):
+    """Slices as of the whole: what ends with a piece and begins with the next went on."""
+    found = []
+    for slices in slices_of_pieces:
+        for key, begin, end in slices:
+            before = [f for f in found if f[0] == key and f[2] == begin]
+            if before:
+                found.remove(before[0])
+            found.append((key, before[0][1] if before else begin, end))
+    return sorted(found)
+
+
+class Perfetto(SplitTestCase):
+
+    def decode(self, piece):
+        return perfetto_decode.Trace(piece)
+
+    def cut(self, inputs, *options):
+        whole = self.decode(self.whole('etl2perfetto', '--events', *options[2:], *inputs))
+        pieces = self.pieces('etl2perfetto', '--events', *options, *inputs)
+        return whole, [self.decode(piece) for piece in pieces], pieces
+
+    def owner(self, trace, uuid):
+        process = trace.tracks[uuid].get('process', {})
+        return (process.get('pid'), process.get('process_name'), process.get('start_timestamp_ns'),
+                tuple(process.get('cmdline', ())))
+
+    def curves(self, trace):
+        """{(owner, heap, counter): {time: value}}, of processes and heaps."""
+        found = {}
+        for (process, heap), uuids in trace.heaps().items():
+            for kind, uuid in zip(('bytes', 'blocks'), uuids):
+                found[self.owner(trace, process), heap, kind] = dict(trace.counters[uuid])
+        for uuid, track in trace.tracks.items():
+            if track.get('name') == 'Heap live bytes' and trace.counters[uuid]:
+                found[self.owner(trace, track['parent_uuid']),] = dict(trace.counters[uuid])
+        return found
+
+    def instants(self, trace):
+        found = []
+        for i in trace.instants:
+            track = trace.tracks[i['track']]
+            found.append((i['time'], track.get('thread') or self.owner(trace, i['track']),
+                          i['name'], i['args'], i['stack']))
+        # Sequences follow each other by process.
+        return sorted(found, key=repr)
+
+    def slices(self, trace):
+        found = []
+        for uuid, name, begin, end in trace.slices:
+            group = trace.tracks[trace.tracks[uuid]['parent_uuid']]
+            found.append(((repr(self.owner(trace, group['parent_uuid'])), name), begin, end))
+        return found
+
+    def check_whole(self, whole, traces):
+        self.assertEqual(sorted((i for t in traces for i in self.instants(t)), key=repr),
+                         self.instants(whole))
+        for trace in traces:
+            self.assertEqual(trace.attributes, whole.attributes)
+            self.assertEqual(trace.system, whole.system)
+            self.assertEqual(trace.boot_ns(), whole.boot_ns())
+        self.assertEqual(len({tuple(t.uuid.values()) for t in traces}), len(traces))
+        self.check_curves(self.curves(whole), map(self.curves, traces))
+        self.assertEqual(joined([self.slices(whole)]), joined(map(self.slices, traces)))
+
+    def states(self, trace):
+        """{(pid, heap name): [(time, figures by stack)]}"""
+        found = {}
+        for states in trace.profile_states().values():
+            for dump, state in states:
+                found.setdefault((dump['pid'], dump['heap_name']), []).append((dump['time'], state))
+        return found
+
+    def check_profiles(self, whole, traces):
+        """Each piece's first dump is what the piece before ended with; the last is the whole's.
+        At every dump the sum is what the process's counter shows."""
+        before = {}
+        for trace in traces:
+            live = {key[0][0]: points for key, points in self.curves(trace).items()
+                    if len(key) == 1}
+            states = self.states(trace)
+            for key, ended in before.items():
+                self.assertEqual(states[key][0][1], ended)
+            for (pid, name), dumps in states.items():
+                before[pid, name] = dumps[-1][1]
+                for time, state in dumps if name == 'libc.malloc' else ():
+                    self.assertEqual(sum(s[0] - s[1] for s in state.values()),
+                                     value_at(live[pid], time))
+        self.assertEqual(before, {key: dumps[-1][1] for key, dumps in self.states(whole).items()})
+        self.assertTrue(before)
+
+    def test_cases(self):
+        for case in support.cases():
+            inputs = self.build_case(case)
+            done = support.run('etl2perfetto', '-q', '-o', self.path('try.pftrace'), '-f', *inputs,
+                               status=None)
+            if done.returncode == 1 or case in STEPS_BACK:
+                continue
+            with self.subTest(case):
+                whole, traces, _ = self.cut(inputs, '--split-rows', '2', '--resolution', 'exact')
+                self.check_whole(whole, traces)
+                total = whole.attributes['heap_events_total']
+                self.assertEqual(len(traces), max(1, -(-total // 2)))
+                whole, traces, _ = self.cut(inputs, '--split-time', '1ms', '--resolution', 'exact')
+                self.check_whole(whole, traces)
+
+    def test_profiles(self):
+        for options in ([], ['--profile-per-heap']):
+            for stacks in ([], ['--stacks']):
+                path = self.quiet(len(stacks), *stacks)
+                whole, traces, _ = self.cut([path], '--split-rows', '300', '--profile-dumps', '7',
+                                            '--resolution', 'exact', *options)
+                self.assertEqual(len(traces), 4)
+                self.check_whole(whole, traces)
+                self.check_profiles(whole, traces)
+
+    def test_live_from_the_first_event(self):
+        """Every row of the CSV against the counters of the one piece that it is in."""
+        path = self.quiet(3)
+        done = support.run('etl2csv', '-q', '-c', path).stdout.decode().splitlines()
+        rows = [dict(zip(done[0].split(','), line.split(','))) for line in done[1:]]
+        for option, value, text in (('--split-rows', 150, '150'),
+                                    ('--split-time', 100000, '100us')):
+            _, traces, _ = self.cut([path], option, text, '--resolution', 'exact')
+            parts = chunks(rows, option, value)
+            self.assertEqual(len(traces), len(parts))
+            for trace, part in zip(traces, parts):
+                self.check_rows(trace, part)
+
+    def check_rows(self, trace, rows):
+        curves = {(key[0][0], key[1]): points for key, points in self.curves(trace).items()
+                  if key[-1] == 'bytes'}
+        start = trace.boot_ns() + self.start_unix(trace)
+        after = {}
+        for row in rows:
+            if row['heap_live_bytes']:
+                after[name(row), start + int(row['time_ns'])] = int(row['heap_live_bytes'])
+        self.assertTrue(after)
+        for (track, time), value in after.items():
+            self.assertEqual(value_at(curves[track], time), value, (track, time))
+
+    def start_unix(self, trace):
+        seconds, _, fraction = trace.attributes['start'].rstrip('Z').partition('.')
+        when = datetime.datetime.fromisoformat(seconds + '+00:00')
+        return int(when.timestamp()) * 10**9 + int(fraction)
+
+    def test_random(self):
+        path = self.random(21, '--stacks', events=250)
+        for option, value in (('--split-rows', '40'), ('--split-time', '5ms'),
+                              ('--split-size', '70K')):
+            whole, traces, _ = self.cut([path], option, value, '--resolution', 'exact')
+            self.assertGreater(len(traces), 3)
+            self.check_whole(whole, traces)
+
+    def test_sizes(self):
+        path = self.random(22, '--stacks', events=250)
+        for options in ([], ['--resolution', '1ms'], ['--profile-dumps', '0'],
+                        ['--profile-per-heap']):
+            for size in (30000, 70000, 150000):
+                _, traces, pieces = self.cut([path], '--split-size', str(size), *options)
+                for trace, piece in zip(traces, pieces):
+                    self.assertTrue(len(piece) <= size or len(trace.instants) <= 1)
+                if size == 150000 and not options and len(pieces) > 2:
+                    self.assertGreater(min(map(len, pieces[:-1])), size // 2)
+        _, traces, _ = self.cut([self.random(25, events=60)], '--split-size', '1')
+        self.assertTrue(all(len(t.instants) <= 1 for t in traces))
+
+    def test_times(self):
+        path = self.random(23, events=400)
+        for period in ('1ms', '10ms'):
+            ns = support.duration_ns(period)
+            _, traces, _ = self.cut([path], '--split-time', period, '--resolution', 'exact')
+            last = None
+            for trace in traces:
+                start = trace.boot_ns() + self.start_unix(trace)
+                times = [time for points in trace.counters.values() for time, _ in points]
+                times += [i['time'] for i in trace.instants] + [d['time'] for d in trace.dumps]
+                times += [s[2] for s in trace.slices]
+                k = (min(times) - start) // ns
+                self.assertTrue(all((t - start) // ns == k for t in times))
+                self.assertTrue(all(s[3] - start <= (k + 1) * ns for s in trace.slices))
+                self.assertTrue(last is None or k > last)
+                last = k
+
+    def test_thinned(self):
+        path = self.quiet(4)
+        exact = self.curves(self.decode(self.whole('etl2perfetto', '--resolution', 'exact', path)))
+        pieces = self.pieces('etl2perfetto', '--no-events', '--resolution', '100us',
+                             '--split-rows', '300', path)
+        self.assertGreater(len(pieces), 3)
+        for piece in pieces:
+            curves = self.curves(self.decode(piece))
+            self.assertEqual(set(curves), set(exact))
+            for track, points in curves.items():
+                for time, value in points.items():
+                    self.assertEqual(value, value_at(exact[track], time), (track, time))
+
+    def test_packed(self):
+        """What is added to a finished piece is a second frame."""
+        path = self.random(24)
+        plain = self.pieces('etl2perfetto', '--split-rows', '100', path)
+        support.run('etl2perfetto', '-q', '--split-rows', '100', '-o', self.path('p.pftrace.zst'),
+                    path)
+        for i, piece in enumerate(plain):
+            unpacked = subprocess.run(['zstd', '-dqc', self.path('p.%04d.pftrace.zst' % (i + 1))],
+                                      check=True, stdout=subprocess.PIPE).stdout
+            self.assertEqual(unpacked, piece)
 
 
 def name(row):
