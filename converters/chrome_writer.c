@@ -572,7 +572,7 @@ static void begin_total(struct chrome *c, const struct eh_event *row)
 {
     struct instance *own = &c->instances[row->process];
     if (is_cut(c))
-        point_total(c, own, c->context.info->first_event_ns,
+        point_total(c, own, c->begin_ns,
                     filter_process_before(c->context.filter, row->process));
     if (row->flags & EH_HAS_LIVE)
         point_total(c, own, row->time_ns, row->process_live_bytes);
