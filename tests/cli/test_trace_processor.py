@@ -202,6 +202,16 @@ class Perfetto(TraceProcessorTestCase):
         self.check([self.path('demo.etl')], '--events')
         self.check([self.path('demo.etl')], '--profile-per-heap')
 
+    def test_filtered(self):
+        shell()
+        path = self.path('random.etl')
+        support.run('etlgen', 'random', '--events', 5000, '--stacks', '--seed', 13, '-o', path)
+        for options in (['--time', '200ms..300ms'], ['--heap', '0x400000,0x1400000'],
+                        ['--pid', '1000,1100', '--event', 'free', '--time', '100ms..'],
+                        ['--process', '*1.exe', '--heap', '0x2400000', '--time', '..250ms']):
+            with self.subTest(options):
+                self.check([path], '--events', *options)
+
     def test_random(self):
         shell()
         for seed in (11, 12):
