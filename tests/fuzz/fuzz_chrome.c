@@ -1,5 +1,6 @@
 /* The Chrome writer on any rows: what it writes is one strict JSON value in valid UTF-8.
- * Input: three bytes of choices, the rows. */
+ * Input: three bytes of choices (filters
+ * among them), the rows. */
 #include "fuzz_json.h"
 #include "fuzz_rows.h"
 
@@ -16,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         return 0;
     uint32_t choices = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16;
     struct fuzz_trace *t = fuzz_trace_create(bytes + 3, length - 3);
-    struct fuzz_output o = fuzz_write(&chrome_writer, t, options, choices);
+    struct fuzz_output o = fuzz_write(&chrome_writer, t, options, true, choices);
     check_json(o.bytes, o.length);
     free(o.bytes);
     fuzz_trace_destroy(t);

@@ -205,7 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     if (choices & TABLES) /* every other one is of the events */
         choices = choices & 0x8000 ? choices & ~(uint32_t)TABLES : choices & ~(uint32_t)COLUMNS;
     struct fuzz_trace *t = fuzz_trace_create(bytes + 3, length - 3);
-    struct fuzz_output o = fuzz_write(&csv_writer, t, options, choices);
+    struct fuzz_output o = fuzz_write(&csv_writer, t, options, false, choices);
     check_output(t, &o, choices);
     free(o.bytes);
     fuzz_trace_destroy(t);

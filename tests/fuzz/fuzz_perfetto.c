@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         return 0;
     uint32_t choices = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16;
     struct fuzz_trace *t = fuzz_trace_create(bytes + 3, length - 3);
-    struct fuzz_output o = fuzz_write(&perfetto_writer, t, options, choices);
+    struct fuzz_output o = fuzz_write(&perfetto_writer, t, options, true, choices);
     Perfetto__Trace *trace =
         perfetto__trace__unpack(NULL, o.length, (const uint8_t *)o.bytes);
     REQUIRE(trace && trace->base.n_unknown_fields == 0);

@@ -1,5 +1,7 @@
 #include "fuzz_rows.h"
 
+#include "filter.h"
+
 #include "base/limits.h"
 #include "base/utf.h"
 #include "model/build.h"
@@ -290,10 +292,36 @@ static void give_option(const struct writer *w, void *state, const char *const o
     REQUIRE(o->name && w->set(state, o->id, option[1], &e) == 0);
 }
 
-static void write_rows(const struct writer *w, void *state, const struct fuzz_trace *t,
-                       uint32_t choices)
+static void choose_filters(struct filter *f, const struct eh_model *model, uint32_t choices)
+{
+    static const char *const filters[][2] = {
+        {"time", "500ns.."}, {"time", "-1s..5us"}, {"heap", "0,1,2,3,0x20,0x61,0x80,0xff"},
+        {"process", "*[aeiou]*"}, {"process", "*"}, {"event", "free,create,unknown_0x1007"},
+        {"size", "1..1K"}, {"tid", "0,1,2,3,4"},
+    };
+    struct eh_error e = {0};
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        const struct option_spec *o = filter_options;
+        while (strcmp(o->name, filters[i][0]))
+            o++;
+        if (choices >> i & 1)
+            REQUIRE(filter_set(f, o->id, filters[i][1], &e) == 0);
+    }
+    REQUIRE(filter_begin(f, model) == 0);
+}
+
+static void write_batch(const struct writer *w, void *state, struct filter *f,
+                        const struct eh_event *rows, size_t count)
 {
     struct eh_error e = {0};
+    if (filter_is_active(f))
+        REQUIRE(filter_rows(f, &rows, &count) == 0);
+    REQUIRE(w->rows(state, rows, count, &e) == 0);
+}
+
+static void write_rows(const struct writer *w, void *state, const struct fuzz_trace *t,
+                       struct filter *f, uint32_t choices)
+{
     size_t batch = choices % 3 == 0 ? 1 : choices % 3 == 1 ? 7 : EH_BATCH_ROWS;
     for (size_t i = 0; i < t->row_count; i += batch) {
         size_t n = t->row_count - i < batch ? t->row_count - i : batch;
@@ -301,18 +329,22 @@ static void write_rows(const struct writer *w, void *state, const struct fuzz_tr
         struct eh_event *rows = malloc(n * sizeof *rows);
         REQUIRE(rows);
         memcpy(rows, t->rows + i, n * sizeof *rows);
-        REQUIRE(w->rows(state, rows, n, &e) == 0);
+        write_batch(w, state, f, rows, n);
         free(rows);
     }
 }
 
 struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t,
-                              const char *const options[][2], uint32_t choices)
+                              const char *const options[][2], bool filtered, uint32_t choices)
 {
     struct out_file file = {0};
     struct out out = sink_in_memory(&file);
     struct eh_error e = {0};
-    const struct writer_context context = {.info = &t->info, .model = t->model, .out = &out,
+    struct filter filter = {0};
+    choose_filters(&filter, t->model, filtered ? choices >> 8 & 0xFF : 0);
+    const struct eh_info info = filter_info(&filter, &t->info);
+    const struct writer_context context = {.filter = filter_is_active(&filter) ? &filter : NULL,
+                                           .info = &info, .model = t->model, .out = &out,
                                            .warn = warn, .tool = "fuzz 1"};
     void *state = calloc(1, w->state_size + 1);
     REQUIRE(state);
@@ -322,9 +354,10 @@ struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t
     struct writer_needs needs = {0};
     REQUIRE(!w->check || w->check(state, &needs, &e) == 0);
     REQUIRE(w->begin(state, &context, &e) == 0);
-    write_rows(w, state, t, choices >> 16);
+    write_rows(w, state, t, &filter, choices >> 16);
     REQUIRE(w->end(state, &t->stats, &e) == 0);
     w->done(state);
     free(state);
+    filter_finish(&filter);
     return sink_output(&out);
 }
