@@ -664,6 +664,8 @@ static inline char *put_arguments(const struct chrome *c, char *at, const struct
 {
     if (row->heap_index)
         at = chrome_put_piece(at, &c->heap_tracks[c->heaps[row->heap_index].track - 1].argument);
+    else if (row->flags & EH_HAS_HEAP)
+        at = put_address(PUT(at, ",\"heap\":\""), row->heap);
     if (row->flags & EH_HAS_ADDRESS)
         at = put_address(PUT(at, ",\"address\":\""), row->address);
     if (row->flags & EH_HAS_SIZE)

@@ -34,6 +34,7 @@ struct settings {
     const char *stats;  /* NULL: none */
     int zstd_level;     /* 0: not asked for */
     unsigned threads;   /* 0: chosen from the processors */
+    uint32_t max_live;  /* 0: not asked for */
     bool force, quiet, no_progress, strict, help, version;
     struct split split;
 };
@@ -71,6 +72,7 @@ enum {
     OPTION_NO_PROGRESS,
     OPTION_STATS,
     OPTION_STRICT,
+    OPTION_MAX_LIVE,
     OPTION_HELP,
     OPTION_VERSION,
 };
@@ -85,6 +87,8 @@ static const struct option_spec common_options[] = {
      OPTION_THREADS},
     {"stats", 0, "FILE", "write counts of events, losses and live memory as JSON", OPTION_STATS},
     {"strict", 0, NULL, "status 3 also for what the recording itself lost", OPTION_STRICT},
+    {"max-live", 0, "N", "keep at most N live blocks in memory; others are counted, not tracked",
+     OPTION_MAX_LIVE},
     {"quiet", 'q', NULL, "no progress and no closing line", OPTION_QUIET},
     {"no-progress", 0, NULL, "no progress", OPTION_NO_PROGRESS},
     {"help", 'h', NULL, "this text", OPTION_HELP},
@@ -114,6 +118,16 @@ static int set_threads(struct settings *s, const char *argument, struct eh_error
     return 0;
 }
 
+static int set_max_live(struct settings *s, const char *argument, struct eh_error *e)
+{
+    uint64_t most;
+    if (parse_u64(&most, argument, strlen(argument)) < 0 || most < 1 || most > EH_MAX_LIVE)
+        return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "--max-live takes a number from 1 to %u",
+                       (unsigned)EH_MAX_LIVE);
+    s->max_live = (uint32_t)most;
+    return 0;
+}
+
 static int set_common(void *state, int id, const char *argument, struct eh_error *e)
 {
     struct settings *s = state;
@@ -135,6 +149,8 @@ static int set_common(void *state, int id, const char *argument, struct eh_error
     case OPTION_STRICT:
         s->strict = true;
         return 0;
+    case OPTION_MAX_LIVE:
+        return set_max_live(s, argument, e);
     case OPTION_QUIET:
         s->quiet = true;
         return 0;
@@ -283,6 +299,7 @@ static int open_reader(struct conversion *c)
         .progress = show_progress,
         .context = &c->report,
         .census = c->needs.census,
+        .max_live = c->settings.max_live,
     };
     return eh_open(&c->reader, c->inputs, c->input_count, &options, &c->error);
 }

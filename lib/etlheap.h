@@ -35,6 +35,8 @@ extern "C" {
 
 struct eh_reader;
 
+#define EH_MAX_LIVE 0xFFFFFFF0u /* blocks that ids allow */
+
 struct eh_options {
     bool outstanding; /* list what is live at the end: EH_OUTSTANDING rows, 24 bytes of memory each */
     void (*notice)(void *context, const struct eh_notice *n); /* may be NULL */
@@ -46,6 +48,8 @@ struct eh_options {
      * headers say, eh_model() is empty, eh_next() ends at once, and of eh_stats() only the counts of
      * buffers, damage and losses are filled. */
     enum eh_census_extent census;
+    uint32_t max_live; /* blocks kept in memory at one time, of 51 to 61 bytes each, at most EH_MAX_LIVE,
+                        * which 0 means. Others are counted (EH_LEFT_BLOCKS), not tracked */
 };
 
 /* Opens `count` inputs as one trace and surveys them: contexts, names and totals are known when it

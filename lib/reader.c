@@ -17,6 +17,7 @@
 #include "track/track.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,7 +160,7 @@ static int start_second_pass(struct eh_reader *r, struct eh_error *e)
     }
     owners_restart(r->owners);
     renew_stamp(r);
-    track_init(&r->track, r->model, &r->stats);
+    track_init(&r->track, r->model, &r->stats, r->options.max_live);
     etl_trace_rewind(&r->trace, false);
     if (merge_init(&r->merge, r->trace.stream_count) < 0)
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
@@ -305,20 +306,23 @@ static inline uint64_t record_ids(uint32_t pid, uint32_t tid)
     return (uint64_t)pid << 32 | tid;
 }
 
-/* Fills a slot of the cache with the instance and thread that a pid and tid mean now. */
-EH_NEVER_INLINE int look_up_owner(struct eh_reader *r, struct owner_cache *c, uint32_t boot, uint64_t ids,
-                         struct eh_error *e)
+/* Fills a slot of the cache with the instance and thread that a pid and tid mean now. 1, 0 where the
+ * process finds no place, which is counted each time, -1 on error. */
+EH_NEVER_INLINE int look_up_owner(struct eh_reader *r, struct owner_cache *c, uint32_t boot,
+                                  uint64_t ids, struct eh_error *e)
 {
     uint32_t pid = (uint32_t)(ids >> 32), tid = (uint32_t)ids;
     c->stamp = 0; /* which no moment has, so that a failure leaves no half entry */
     c->thread = 0;
     if (owners_process(r->owners, boot, pid, &c->process, e) < 0)
         return -1;
+    if (!c->process)
+        return 0;
     if (tid != REC_NO_ID && owners_thread(r->owners, c->process, tid, &c->thread, e) < 0)
         return -1;
     c->ids = ids;
     c->stamp = r->stamp + boot;
-    return 0;
+    return 1;
 }
 
 /* The instance and thread of a record whose header, or payload, names them. */
@@ -326,8 +330,12 @@ static inline int find_owner(struct eh_reader *r, uint32_t boot, uint64_t ids,
                              struct eh_event *row, struct eh_error *e)
 {
     struct owner_cache *c = &r->owners_found[(uint32_t)ids / 4 % OWNER_SLOTS];
-    if ((c->ids != ids || c->stamp != r->stamp + boot) && look_up_owner(r, c, boot, ids, e) < 0)
-        return -1;
+    if (c->ids != ids || c->stamp != r->stamp + boot) {
+        int found = look_up_owner(r, c, boot, ids, e);
+        if (found < 0)
+            return -1;
+        row->flags |= found ? 0 : EH_UNTRACKED;
+    }
     row->process = c->process;
     row->thread = c->thread;
     row->thread_id = (uint32_t)ids;
@@ -360,7 +368,9 @@ static int set_owner(struct eh_reader *r, const struct etl_stream *s,
     if (result < 0 || !extra->has_process_id || extra->process_id == rec->process_id)
         return result;
     /* A snapshot of another process: its row is that process's, the thread stays (semantics 5). */
-    return owners_process(r->owners, boot, extra->process_id, &row->process, e);
+    result = owners_process(r->owners, boot, extra->process_id, &row->process, e);
+    row->flags |= row->process ? 0 : EH_UNTRACKED;
+    return result;
 }
 
 /* Counts what did not fit; false when the record gives no row (the heap GUID in a layout nobody
@@ -706,6 +716,62 @@ EH_NEVER_INLINE int take_joined(struct eh_reader *r, struct eh_error *e)
     return take_some(r, true, e);
 }
 
+/* What is said of each kind of thing that found no place, after how many; `%u` is the limit. */
+struct left_out_text {
+    const char *text;
+    uint32_t limit;
+};
+
+static void tell_left_out(struct eh_reader *r)
+{
+    const struct left_out_text texts[EH_LEFT_KINDS] = {
+        [EH_LEFT_PROCESSES] = {"records are of other processes than the %u that are kept; events "
+                               "among them have no process, and their blocks are not tracked",
+                               LIMIT_PROCESSES - 1},
+        [EH_LEFT_THREADS] = {"records are of other threads than the %u that are kept; events among "
+                             "them have a thread id only",
+                             LIMIT_THREADS - 1},
+        [EH_LEFT_HEAPS] = {"events are of other heaps than the %u that are kept; their blocks are "
+                           "not tracked",
+                           LIMIT_HEAPS - 1},
+        [EH_LEFT_BLOCKS] = {"blocks were live beside the %u that are kept; they are not tracked: "
+                            "live figures leave them out, and their frees count as unmatched",
+                            r->options.max_live ? r->options.max_live : LIMIT_LIVE_BLOCKS},
+        [EH_LEFT_STACKS] = {"events have other stacks than the %u that are kept, and so have none",
+                            LIMIT_STACKS - 1},
+        [EH_LEFT_FRAMES] = {"stacks have %u frames or more; outer ones beyond are left out",
+                            LIMIT_STACK_FRAMES},
+        [EH_LEFT_STACK_KEYS] = {"stack keys are defined beside the %u that are kept; events with "
+                                "them have no stack",
+                                LIMIT_KEYS},
+        [EH_LEFT_IMAGES] = {"image records came after the %u that are kept; frames in those images "
+                            "are addresses only",
+                            LIMIT_IMAGES - 1},
+        [EH_LEFT_VOLUMES] = {"volumes came after the %u that are kept; paths on them stay as they "
+                             "were recorded",
+                             LIMIT_VOLUMES},
+        [EH_LEFT_NAMES] = {"names are longer than the %u bytes that are kept, or came when all names "
+                           "together had grown too long; they are cut or left out",
+                           LIMIT_NAME_BYTES},
+    };
+    for (int what = 0; what < EH_LEFT_KINDS; what++) {
+        char text[256];
+        if (!r->stats.left_out[what])
+            continue;
+        snprintf(text, sizeof text, texts[what].text, (unsigned)texts[what].limit);
+        notice(&r->trace.notices, EH_DAMAGE, r->trace.files[0].path, EH_NO_OFFSET, 0, "%llu %s",
+               (unsigned long long)r->stats.left_out[what], text);
+    }
+}
+
+/* What found no place in the model, the live state, or among the stack keys. */
+static void set_left_out(struct eh_reader *r)
+{
+    memcpy(r->stats.left_out, model_left_out(r->model), sizeof r->stats.left_out);
+    r->stats.left_out[EH_LEFT_STACK_KEYS] = r->keys.left_out;
+    tell_left_out(r);
+}
+
 static int end_trace(struct eh_reader *r, struct eh_error *e)
 {
     for (int kind = 0; kind < EH_HEAP_KINDS; kind++)
@@ -717,6 +783,7 @@ static int end_trace(struct eh_reader *r, struct eh_error *e)
     if (r->join)
         r->stats.stacks_unmatched += join_unmatched(r->join, true);
     set_container_stats(r);
+    set_left_out(r);
     r->ended = true;
     return r->options.outstanding ? outstanding_list(&r->outstanding, &r->track, e) : 0;
 }

@@ -350,6 +350,8 @@ static int take_image(struct pass *p, const struct etl_stream *s, unsigned type)
         return 0;
     if (find_space(p, s->clock->boot, image.pid, &space) < 0)
         return -1;
+    if (!space.kernel && !space.id)
+        return 0; /* of a process that found no place */
     return images_record(p->survey->images, space, type, &image, p->e);
 }
 
@@ -361,6 +363,8 @@ static int take_pdb(struct pass *p, const struct etl_stream *s)
         return 0;
     if (find_space(p, s->clock->boot, pdb.pid, &space) < 0)
         return -1;
+    if (!space.kernel && !space.id)
+        return 0;
     return images_pdb(p->survey->images, space, &pdb, p->e);
 }
 
@@ -445,16 +449,6 @@ static int start(struct pass *p)
     return 0;
 }
 
-static void tell_full_keys(const struct pass *p)
-{
-    const struct etl_trace *t = p->survey->trace;
-    if (p->survey->keys->full)
-        notice(&t->notices, EH_DAMAGE, t->files[0].path, EH_NO_OFFSET, 0,
-               "defines more than %u stacks by key, or more than %u MiB of them; events after that "
-               "have no stack",
-               (unsigned)LIMIT_STACKS, (unsigned)(LIMIT_KEY_BYTES >> 20));
-}
-
 static int run(struct pass *p)
 {
     struct etl_trace *t = p->survey->trace;
@@ -475,7 +469,6 @@ static int run(struct pass *p)
         return -1;
     etl_trace_count(t);
     settle_counts(p);
-    tell_full_keys(p);
     stack_keys_restart(p->survey->keys);
     if (images_settle(p->survey->images, p->e) < 0)
         return -1;

@@ -23,7 +23,7 @@ static void begin(struct bench *b)
 {
     *b = (struct bench){.model = model_create(), .sweep_room = MOST_ROWS};
     ck_assert_ptr_nonnull(b->model);
-    track_init(&b->track, b->model, &b->stats);
+    track_init(&b->track, b->model, &b->stats, 0);
 }
 
 static void end(struct bench *b)

@@ -17,6 +17,7 @@
 #define LIMIT_SESSIONS       16384u /* the same over all inputs */
 
 /* What a trace tells of the system. */
+#ifndef ETLHEAP_SMALL_LIMITS
 #define LIMIT_PROCESSES      (1u << 20)
 #define LIMIT_THREADS        (1u << 22)
 #define LIMIT_HEAPS          (1u << 22)
@@ -27,8 +28,23 @@
 #define LIMIT_STACK_FRAMES   1024u
 #define LIMIT_STACKS         (1u << 24)
 #define LIMIT_FRAMES         (1u << 28)
+#define LIMIT_KEYS           (1u << 24) /* definitions of stack keys */
+#define LIMIT_KEY_BYTES      (1u << 30) /* all of them */
+#else /* for tests of what happens there */
+#define LIMIT_PROCESSES      4u /* with process 0, which is nobody */
+#define LIMIT_THREADS        4u
+#define LIMIT_HEAPS          4u
+#define LIMIT_NAME_BYTES     64u
+#define LIMIT_STRING_BYTES   512u
+#define LIMIT_IMAGES         4u
+#define LIMIT_VOLUMES        3u
+#define LIMIT_STACK_FRAMES   8u
+#define LIMIT_STACKS         5u
+#define LIMIT_FRAMES         64u
+#define LIMIT_KEYS           3u
+#define LIMIT_KEY_BYTES      4096u
+#endif
 #define LIMIT_RECORD_KINDS   (1u << 16) /* kinds of records, and providers, that are told apart */
-#define LIMIT_KEY_BYTES      (1u << 30) /* definitions of stack keys */
 
 /* Events that wait for their stack, and what is remembered meanwhile. */
 #ifndef ETLHEAP_SMALL_WINDOWS
@@ -43,7 +59,7 @@
 #define LIMIT_RECENT_SETS    (1u << 6)
 #endif
 
-#define LIMIT_LIVE_BLOCKS    0xFFFFFFF0u
+#define LIMIT_LIVE_BLOCKS    0xFFFFFFF0u /* EH_MAX_LIVE */
 
 /* Times in rows and in the info lie this far from their zero at most (146 years), so that sums and
  * differences of two of them fit in 64 bits. */

@@ -20,6 +20,7 @@ struct index {
     struct resync resync;
     uint64_t marked; /* buffers that are flagged as having lost something */
     int64_t first_marked;
+    const char *full; /* why nothing more is entered, or NULL */
 };
 
 /* The valid length [1.1]: Offset, else SavedOffset, else the whole buffer. */
@@ -68,12 +69,14 @@ static void enter_session(struct index *x, int64_t at, const struct etl_header *
     struct etl_file *f = x->file;
     bool sized = h->buffer_size >= BUF_HEADER_BYTES && h->buffer_size <= LIMIT_BUFFER_BYTES;
     f->segments[f->segment_count++] = (struct etl_segment){*h, at};
+    x->counts->sessions++;
     x->resync.step = sized ? h->buffer_size : 0;
     x->resync.packs = x->resync.packs || h->mode & LOG_MODE_COMPRESSED;
     tell_session(x, at, h);
 }
 
-/* Begins a segment if the buffer at `at` holds a session's header record. 0 or -1. */
+/* Begins a segment if the buffer at `at` holds a session's header record. 0 or -1. Without its session,
+ * what follows cannot be read: at the limit the index ends. */
 static int begin_segment(struct index *x, int64_t at, uint32_t valid)
 {
     uint8_t bytes[4096];
@@ -85,9 +88,10 @@ static int begin_segment(struct index *x, int64_t at, uint32_t valid)
     struct etl_header header;
     if (!etl_header_parse(bytes, (size_t)n, &header))
         return 0;
-    if (f->segment_count >= LIMIT_SEGMENTS)
-        return eh_fail(x->e, EH_ERR_LIMIT, 0, at, "more than %u sessions in one file",
-                       (unsigned)LIMIT_SEGMENTS);
+    if (f->segment_count >= LIMIT_SEGMENTS || x->counts->sessions >= LIMIT_SESSIONS) {
+        x->full = "more sessions than are read, 4096 in one file and 16384 in all; the rest is left out";
+        return 0;
+    }
     if (ARRAY_RESERVE(f->segments, f->segment_room, f->segment_count + 1) < 0)
         return eh_fail(x->e, EH_ERR_MEMORY, 0, at, "out of memory for the sessions of the trace");
     enter_session(x, at, &header);
@@ -105,8 +109,9 @@ static int add_buffer(struct index *x, int64_t at, const struct buffer_head *h, 
         begin_segment(x, at, valid) < 0)
         return -1;
     if (f->buffer_count >= LIMIT_BUFFERS)
-        return eh_fail(x->e, EH_ERR_LIMIT, 0, at, "more than %u buffers in one file",
-                       (unsigned)LIMIT_BUFFERS);
+        x->full = "more buffers in one file than the 67108864 that are read; the rest is left out";
+    if (x->full)
+        return 0;
     if (ARRAY_RESERVE(f->buffers, f->buffer_room, f->buffer_count + 1) < 0)
         return eh_fail(x->e, EH_ERR_MEMORY, 0, at, "out of memory for the index of buffers");
     f->buffers[f->buffer_count++] = (struct etl_buffer){
@@ -268,6 +273,10 @@ static int open_session(struct index *x)
         return eh_fail(x->e, EH_ERR_FORMAT, 0, 0,
                        "is no ETL trace: no header record in its first buffer; %s",
                        advice_for(bytes, (size_t)n));
+    if (x->counts->sessions >= LIMIT_SESSIONS)
+        return eh_fail(x->e, EH_ERR_LIMIT, 0, EH_NO_OFFSET,
+                       "more than %u sessions in all inputs; give fewer files at a time",
+                       (unsigned)LIMIT_SESSIONS);
     if (ARRAY_RESERVE(f->segments, f->segment_room, 1) < 0)
         return eh_fail(x->e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     enter_session(x, 0, &header);
@@ -344,13 +353,24 @@ static void tell_losses(struct index *x)
                (unsigned long long)x->marked);
 }
 
+static int64_t leave_rest(struct index *x, int64_t at)
+{
+    x->counts->bytes_skipped += (uint64_t)(x->resync.size - at);
+    tell_damage(x, at, x->resync.size - at, x->full);
+    return x->resync.size;
+}
+
 static int index_file(struct index *x)
 {
     if (open_session(x) < 0)
         return -1;
-    for (int64_t at = 0; at < x->resync.size;)
-        if ((at = index_one(x, at)) < 0)
+    for (int64_t at = 0, next; at < x->resync.size; at = next) {
+        next = index_one(x, at);
+        if (next < 0)
             return -1;
+        if (x->full)
+            next = leave_rest(x, at);
+    }
     tell_missing(x);
     tell_losses(x);
     sort_buffers(x->file);

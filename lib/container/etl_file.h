@@ -22,6 +22,7 @@ struct etl_counts {
     uint64_t events_lost;
     uint64_t buffers_lost;
     uint64_t inputs_truncated;
+    uint64_t sessions;
 };
 
 struct etl_buffer {

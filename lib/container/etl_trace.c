@@ -108,9 +108,6 @@ static int add_clocks(struct etl_trace *t, struct eh_error *e)
     size_t sessions = 0;
     for (size_t i = 0; i < t->file_count; i++)
         sessions += t->files[i].segment_count;
-    if (sessions > LIMIT_SESSIONS)
-        return eh_fail(e, EH_ERR_LIMIT, 0, EH_NO_OFFSET, "more than %u sessions in all inputs",
-                       (unsigned)LIMIT_SESSIONS);
     t->clocks = calloc(sessions, sizeof *t->clocks);
     if (!t->clocks)
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");

@@ -1,16 +1,22 @@
 /* How the reader (and a writer's test) fills a model. Every function that adds returns 0 and sets
- * ret_x, or returns -1: memory ran out or a limit of lib/base/limits.h is reached. */
+ * ret_x, or returns -1: memory ran out. At a limit of lib/base/limits.h it sets ret_x to 0, the entry
+ * that stands for what is not known; who called it counts that with model_leave_out(). */
 #ifndef ETLHEAP_MODEL_BUILD_H
 #define ETLHEAP_MODEL_BUILD_H
 
 #include "model/model.h"
+#include "model/stats.h"
 
 /* NULL when memory ran out. Process 0, thread 0 and the entries 0 of the other tables exist. */
 struct eh_model *model_create(void);
 void model_destroy(struct eh_model *m); /* accepts NULL */
 
+/* Something found no place: model_left_out()[what] counts how often. */
+void model_leave_out(struct eh_model *m, enum eh_left_out what);
+const uint64_t *model_left_out(const struct eh_model *m);
+
 /* A copy of `length` bytes, NUL-terminated, shared with equal strings; lives as long as the model.
- * NULL when memory ran out or LIMIT_STRING_BYTES is reached. */
+ * NULL when memory ran out; empty, and counted, when LIMIT_STRING_BYTES is reached. */
 const char *model_string(struct eh_model *m, const char *bytes, size_t length);
 
 /* The structs are copied; their strings must be the model's. */

@@ -70,6 +70,7 @@ enum eh_reason {
 #define EH_RESIZED      0x0400u /* a block went from `previous_size` to `size` bytes in place */
 #define EH_TEMPORARY    0x0800u /* EH_FREE with EH_REMOVED: its process added no block since */
 #define EH_REPLACED     0x1000u /* with EH_FREE: the late free of a block that had been replaced */
+#define EH_UNTRACKED    0x2000u /* its process found no place (stats.h): no block is added or freed */
 #define EH_HIDDEN       0x8000u /* a filter keeps this row out of tables and instants */
 
 #define EH_NO_ID UINT32_MAX /* thread_id where the thread is unknown */
@@ -80,7 +81,8 @@ struct eh_event {
                             * LIMIT_TIME_NS of it, so that differences fit */
     int64_t raw_time;      /* clock value as recorded */
     uint32_t process;      /* process instance: eh_model_process(); 0 is the unknown owner */
-    uint32_t heap_index;   /* (process instance, handle): eh_model_heap(); 0 without EH_HAS_HEAP */
+    uint32_t heap_index;   /* (process instance, handle): eh_model_heap(); 0 without EH_HAS_HEAP, or
+                            * where the process or the heap found no place (stats.h) */
     uint32_t thread_id;    /* EH_NO_ID when unknown */
     uint32_t stack;        /* stack id from 1 in order of first use, 0 without */
     uint16_t cpu;          /* with EH_HAS_CPU */

@@ -52,6 +52,7 @@ struct eh_model {
     struct id_index string_index, frame_index, stack_index;
     struct chunk *chunks;
     size_t string_bytes;
+    uint64_t left_out[EH_LEFT_KINDS];
 };
 
 static uint64_t hash_of_string(const struct eh_model *m, uint32_t id)
@@ -170,11 +171,24 @@ static char *string_space(struct eh_model *m, size_t length)
     return space;
 }
 
+void model_leave_out(struct eh_model *m, enum eh_left_out what)
+{
+    m->left_out[what]++;
+}
+
+const uint64_t *model_left_out(const struct eh_model *m)
+{
+    return m->left_out;
+}
+
 const char *model_string(struct eh_model *m, const char *bytes, size_t length)
 {
+    static const char nothing[] = "";
     const char *nul = memchr(bytes, 0, length);
     if (nul)
         length = (size_t)(nul - bytes);
+    if (!length)
+        return nothing;
     if (index_reserve(m, &m->string_index, hash_of_string) < 0)
         return NULL;
     struct id_index *x = &m->string_index;
@@ -184,8 +198,11 @@ const char *model_string(struct eh_model *m, const char *bytes, size_t length)
         if (strncmp(s, bytes, length) == 0 && !s[length])
             return s;
     }
-    if (m->string_bytes + length >= LIMIT_STRING_BYTES ||
-        ARRAY_RESERVE(m->strings, m->string_room, m->string_count + 1) < 0)
+    if (m->string_bytes + length >= LIMIT_STRING_BYTES) {
+        model_leave_out(m, EH_LEFT_NAMES);
+        return nothing;
+    }
+    if (ARRAY_RESERVE(m->strings, m->string_room, m->string_count + 1) < 0)
         return NULL;
     char *space = string_space(m, length + 1);
     if (!space)
@@ -201,8 +218,10 @@ const char *model_string(struct eh_model *m, const char *bytes, size_t length)
 
 int model_add_process(struct eh_model *m, const struct eh_process *p, uint32_t *ret_process)
 {
-    if (m->process_count >= LIMIT_PROCESSES ||
-        ARRAY_RESERVE(m->processes, m->process_room, m->process_count + 1) < 0)
+    *ret_process = 0;
+    if (m->process_count >= LIMIT_PROCESSES)
+        return 0;
+    if (ARRAY_RESERVE(m->processes, m->process_room, m->process_count + 1) < 0)
         return -1;
     m->processes[m->process_count] = *p;
     *ret_process = (uint32_t)m->process_count++;
@@ -211,8 +230,10 @@ int model_add_process(struct eh_model *m, const struct eh_process *p, uint32_t *
 
 int model_add_thread(struct eh_model *m, const struct eh_thread *t, uint32_t *ret_thread)
 {
-    if (m->thread_count >= LIMIT_THREADS ||
-        ARRAY_RESERVE(m->threads, m->thread_room, m->thread_count + 1) < 0)
+    *ret_thread = 0;
+    if (m->thread_count >= LIMIT_THREADS)
+        return 0;
+    if (ARRAY_RESERVE(m->threads, m->thread_room, m->thread_count + 1) < 0)
         return -1;
     m->threads[m->thread_count] = *t;
     *ret_thread = (uint32_t)m->thread_count++;
@@ -221,8 +242,10 @@ int model_add_thread(struct eh_model *m, const struct eh_thread *t, uint32_t *re
 
 int model_add_heap(struct eh_model *m, const struct eh_heap *h, uint32_t *ret_heap)
 {
-    if (m->heap_count >= LIMIT_HEAPS ||
-        ARRAY_RESERVE(m->heaps, m->heap_room, m->heap_count + 1) < 0)
+    *ret_heap = 0;
+    if (m->heap_count >= LIMIT_HEAPS)
+        return 0;
+    if (ARRAY_RESERVE(m->heaps, m->heap_room, m->heap_count + 1) < 0)
         return -1;
     m->heaps[m->heap_count] = *h;
     *ret_heap = (uint32_t)m->heap_count++;
@@ -231,8 +254,10 @@ int model_add_heap(struct eh_model *m, const struct eh_heap *h, uint32_t *ret_he
 
 int model_add_image(struct eh_model *m, const struct eh_image *i, uint32_t *ret_image)
 {
-    if (m->image_count >= LIMIT_IMAGES ||
-        ARRAY_RESERVE(m->images, m->image_room, m->image_count + 1) < 0)
+    *ret_image = 0;
+    if (m->image_count >= LIMIT_IMAGES)
+        return 0;
+    if (ARRAY_RESERVE(m->images, m->image_room, m->image_count + 1) < 0)
         return -1;
     m->images[m->image_count] = *i;
     *ret_image = (uint32_t)m->image_count++;
@@ -253,8 +278,10 @@ int model_intern_frame(struct eh_model *m, const struct eh_frame *f, uint32_t *r
             return 0;
         }
     }
-    if (m->frame_count >= LIMIT_FRAMES ||
-        ARRAY_RESERVE(m->frames, m->frame_room, m->frame_count + 1) < 0)
+    *ret_frame = 0;
+    if (m->frame_count >= LIMIT_FRAMES)
+        return 0;
+    if (ARRAY_RESERVE(m->frames, m->frame_room, m->frame_count + 1) < 0)
         return -1;
     m->frames[m->frame_count] = *f;
     *ret_frame = x->ids[at] = (uint32_t)m->frame_count++;
@@ -277,8 +304,10 @@ int model_draft_stack(struct eh_model *m, uint32_t process, const uint32_t *fram
             return 0;
         }
     }
-    if (m->draft_count >= LIMIT_STACKS || m->frame_id_count + depth > LIMIT_FRAMES ||
-        ARRAY_RESERVE(m->drafts, m->draft_room, m->draft_count + 1) < 0 ||
+    *ret_draft = 0;
+    if (m->draft_count >= LIMIT_STACKS || m->frame_id_count + depth > LIMIT_FRAMES)
+        return 0;
+    if (ARRAY_RESERVE(m->drafts, m->draft_room, m->draft_count + 1) < 0 ||
         ARRAY_RESERVE(m->frame_ids, m->frame_id_room, m->frame_id_count + depth) < 0)
         return -1;
     memcpy(m->frame_ids + m->frame_id_count, frames, depth * sizeof *frames);
@@ -293,7 +322,7 @@ int model_draft_stack(struct eh_model *m, uint32_t process, const uint32_t *fram
 int model_publish_stack(struct eh_model *m, uint32_t draft, uint32_t *ret_stack)
 {
     struct stack_entry *s = &m->drafts[draft];
-    if (!s->published) {
+    if (draft && !s->published) {
         if (ARRAY_RESERVE(m->stacks, m->stack_room, m->stack_count + 1) < 0)
             return -1;
         s->published = (uint32_t)m->stack_count;

@@ -35,6 +35,25 @@ static void list_heap_events(const struct listing *l, const struct eh_stats *s)
     }
 }
 
+static void list_left_out(const struct listing *l, const struct eh_stats *s)
+{
+    static const char *const names[EH_LEFT_KINDS] = {
+        [EH_LEFT_PROCESSES] = "left_out_processes",
+        [EH_LEFT_THREADS] = "left_out_threads",
+        [EH_LEFT_HEAPS] = "left_out_heaps",
+        [EH_LEFT_BLOCKS] = "left_out_blocks",
+        [EH_LEFT_STACKS] = "left_out_stacks",
+        [EH_LEFT_FRAMES] = "left_out_frames",
+        [EH_LEFT_STACK_KEYS] = "left_out_stack_keys",
+        [EH_LEFT_IMAGES] = "left_out_images",
+        [EH_LEFT_VOLUMES] = "left_out_volumes",
+        [EH_LEFT_NAMES] = "left_out_names",
+    };
+    for (int what = 0; what < EH_LEFT_KINDS; what++)
+        if (s->left_out[what])
+            list(l, names[what], s->left_out[what]);
+}
+
 void eh_stats_each(const struct eh_stats *s, void (*each)(void *context, const struct eh_figure *f),
                    void *context)
 {
@@ -63,4 +82,5 @@ void eh_stats_each(const struct eh_stats *s, void (*each)(void *context, const s
     list(&l, "events_lost", s->events_lost);
     list(&l, "buffers_lost", s->buffers_lost);
     list(&l, "inputs_truncated", s->inputs_truncated);
+    list_left_out(&l, s);
 }

@@ -9,6 +9,22 @@
 
 #define EH_UNKNOWN_TYPES 256
 
+/* What found no place, because a limit of lib/base/limits.h or eh_options.max_live was reached. What
+ * is counted of each is in semantics 3. */
+enum eh_left_out {
+    EH_LEFT_PROCESSES,
+    EH_LEFT_THREADS,
+    EH_LEFT_HEAPS,
+    EH_LEFT_BLOCKS,
+    EH_LEFT_STACKS,
+    EH_LEFT_FRAMES,
+    EH_LEFT_STACK_KEYS,
+    EH_LEFT_IMAGES,
+    EH_LEFT_VOLUMES,
+    EH_LEFT_NAMES,
+    EH_LEFT_KINDS
+};
+
 struct eh_stats {
     uint64_t events;                      /* every record of every kind */
     uint64_t heap_events[EH_HEAP_KINDS];  /* by kind; EH_UNKNOWN holds the sum of the next */
@@ -37,6 +53,7 @@ struct eh_stats {
     uint64_t events_lost;
     uint64_t buffers_lost;
     uint64_t inputs_truncated;
+    uint64_t left_out[EH_LEFT_KINDS];
 };
 
 /* One figure of the flat list that --stats, Chrome and Perfetto outputs share. */
@@ -47,7 +64,8 @@ struct eh_figure {
     uint64_t value;
 };
 
-/* Calls `each` for every figure in output order. A heap event name appears only if it was seen. */
+/* Calls `each` for every figure in output order. A heap event name appears only if it was seen, what
+ * was left out only if something was. */
 void eh_stats_each(const struct eh_stats *s, void (*each)(void *context, const struct eh_figure *f),
                    void *context);
 

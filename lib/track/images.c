@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "decode/route.h"
+#include "track/names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
  * exist only in damaged or hostile traces. */
 #define OVERLAP_STEPS 32
 
-enum { TYPE_UNLOAD = 2, TYPE_NAME_BYTES = 2048 };
+enum { TYPE_UNLOAD = 2 };
 
 /* One stay of an image at a place. */
 struct stay {
@@ -83,26 +84,29 @@ static uint64_t space_key(struct image_space s)
 
 static int fail(struct eh_error *e)
 {
-    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET,
-                   "out of memory for images, or more than %u of them", (unsigned)LIMIT_IMAGES);
+    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for images");
 }
 
 static const char *text(struct images *x, const struct raw_text *t)
 {
-    char bytes[TYPE_NAME_BYTES];
-    return model_string(x->model, bytes, raw_text_utf8(t, bytes, sizeof bytes));
+    return name_in_model(x->model, t);
 }
 
-/* A new stay at (space, base) from `from` on, open; NULL without memory. */
-static struct stay *new_stay(struct images *x, uint64_t space, uint64_t from,
-                             const struct image_record *i)
+/* A new stay at (space, base) from `from` on, open: *ret_stay, NULL beyond the limit. 0, or -1 without
+ * memory. */
+static int new_stay(struct images *x, uint64_t space, uint64_t from, const struct image_record *i,
+                    struct stay **ret_stay)
 {
+    *ret_stay = NULL;
+    if (x->stay_count >= LIMIT_IMAGES) {
+        model_leave_out(x->model, EH_LEFT_IMAGES);
+        return 0;
+    }
     const char *path = text(x, &i->path);
-    if (!path || x->stay_count > LIMIT_IMAGES ||
-        ARRAY_RESERVE(x->stays, x->stay_room, x->stay_count + 1) < 0 ||
+    if (!path || ARRAY_RESERVE(x->stays, x->stay_room, x->stay_count + 1) < 0 ||
         map_set(&x->latest, space, i->base, (uint32_t)x->stay_count) < 0)
-        return NULL;
-    struct stay *s = &x->stays[x->stay_count++];
+        return -1;
+    struct stay *s = *ret_stay = &x->stays[x->stay_count++];
     *s = (struct stay){
         .space = space,
         .base = i->base,
@@ -113,15 +117,22 @@ static struct stay *new_stay(struct images *x, uint64_t space, uint64_t from,
         .timestamp = i->timestamp,
         .open = true,
     };
-    return s;
+    return 0;
+}
+
+static void close_stay(struct stay *s, uint64_t now)
+{
+    s->open = false;
+    s->to = now;
 }
 
 /* A rundown or unload of an image whose load was not seen: it was there since the last one that
  * was at this base went, or since the beginning. */
-static struct stay *extend_back(struct images *x, uint64_t space, const struct image_record *i)
+static int extend_back(struct images *x, uint64_t space, const struct image_record *i,
+                       struct stay **ret_stay)
 {
     uint32_t latest = map_get(&x->latest, space, i->base);
-    return new_stay(x, space, latest ? x->stays[latest].to : 0, i);
+    return new_stay(x, space, latest ? x->stays[latest].to : 0, i, ret_stay);
 }
 
 int images_record(struct images *x, struct image_space space, unsigned type,
@@ -134,18 +145,14 @@ int images_record(struct images *x, struct image_space space, unsigned type,
     if (type == TYPE_LOAD) {
         if (s && s->from + 1 == now && s->size == i->size && s->path == text(x, &i->path))
             return 0; /* the same record in another input */
-        if (s) {
-            s->open = false;
-            s->to = now;
-        }
-        return new_stay(x, key, now, i) ? 0 : fail(e);
+        if (s)
+            close_stay(s, now);
+        return new_stay(x, key, now, i, &s) < 0 ? fail(e) : 0;
     }
-    if (!s && !(s = extend_back(x, key, i)))
+    if (!s && extend_back(x, key, i, &s) < 0)
         return fail(e);
-    if (type == TYPE_UNLOAD) {
-        s->open = false;
-        s->to = now;
-    }
+    if (s && type == TYPE_UNLOAD)
+        close_stay(s, now);
     return 0;
 }
 
@@ -196,13 +203,15 @@ static int add_volume(struct images *x, const struct volume *v)
     uint64_t hash = x->salt;
     for (size_t i = 0; i < v->nt_length; i++)
         hash = hash_step(hash, v->nt[i]);
-    uint32_t *id = map_id(&x->volume_ids, hash, v->nt_length);
-    if (!id)
-        return -1;
-    if (*id)
+    if (map_get(&x->volume_ids, hash, v->nt_length))
         return 0;
-    *id = (uint32_t)x->volume_count; /* to be undone by nobody: without memory all ends */
-    if (ARRAY_RESERVE(x->volumes, x->volume_room, x->volume_count + 1) < 0)
+    /* Beyond the limit, paths stay as they were recorded. */
+    if (x->volume_count > LIMIT_VOLUMES) {
+        model_leave_out(x->model, EH_LEFT_VOLUMES);
+        return 0;
+    }
+    if (ARRAY_RESERVE(x->volumes, x->volume_room, x->volume_count + 1) < 0 ||
+        map_set(&x->volume_ids, hash, v->nt_length, (uint32_t)x->volume_count) < 0)
         return -1;
     x->volumes[x->volume_count++] = *v;
     return 0;
@@ -215,10 +224,7 @@ int images_volume(struct images *x, const struct volume_record *r, struct eh_err
         return fail(e);
     v.nt_length = without_last_slash(v.nt);
     v.dos_length = without_last_slash(v.dos);
-    /* Beyond the limit, paths stay as they were recorded. */
-    if (!v.nt_length || x->volume_count > LIMIT_VOLUMES)
-        return 0;
-    return add_volume(x, &v) < 0 ? fail(e) : 0;
+    return v.nt_length && add_volume(x, &v) < 0 ? fail(e) : 0;
 }
 
 /* The volume a path lies on, the one told of first where several would do; NULL when none is known. */

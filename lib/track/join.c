@@ -28,6 +28,7 @@ struct pending {
     uint32_t named_pid, named_tid; /* by stack records with its raw time */
     uint32_t named_process;
     bool named, ambiguous;
+    bool left_out; /* a part of its stack found no place in the model */
 };
 
 /* Events with the same (raw time, thread): a queue, oldest first. */
@@ -115,8 +116,7 @@ void join_destroy(struct join *j)
 
 static int out_of_memory(struct eh_error *e)
 {
-    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET,
-                   "out of memory for stacks, or more than %u of them", (unsigned)LIMIT_STACKS);
+    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for stacks");
 }
 
 size_t join_waiting(const struct join *j)
@@ -175,9 +175,13 @@ static inline size_t hash_frames(const struct raw_frames *f, uint32_t process)
     return (h * k) >> 32;
 }
 
+/* *ret_draft is 0 where the stack finds no place in the model. */
 static int resolve(struct join *j, const struct pending *p, uint32_t process,
                    const struct raw_frames *frames, uint32_t *ret_draft)
 {
+    if (frames->count >= LIMIT_STACK_FRAMES)
+        model_leave_out(j->model, EH_LEFT_FRAMES);
+    *ret_draft = 0;
     for (uint32_t i = 0; i < frames->count; i++) {
         uint64_t address = raw_frame(frames, i);
         struct eh_frame f =
@@ -185,6 +189,8 @@ static int resolve(struct join *j, const struct pending *p, uint32_t process,
                          is_kernel_address(address, frames->pointer_size));
         if (model_intern_frame(j->model, &f, &j->frame_ids[i]) < 0)
             return -1;
+        if (!j->frame_ids[i])
+            return 0;
     }
     return model_draft_stack(j->model, process, j->frame_ids, frames->count, ret_draft);
 }
@@ -245,6 +251,7 @@ static inline uint32_t parts_of(const struct raw_frames *f)
 static void set_part(struct pending *p, uint32_t parts, uint32_t draft)
 {
     p->parts |= parts;
+    p->left_out |= !draft;
     if (parts == PART_KERNEL)
         p->kernel = draft;
     else
@@ -524,7 +531,7 @@ int join_put(struct join *j, const struct join_origin *o, struct eh_error *e)
     p->origin = *o;
     p->next = p->parts = p->kernel = p->user = 0;
     p->image_epoch = image_epoch(j, p->row.process);
-    p->named = p->ambiguous = false;
+    p->named = p->ambiguous = p->left_out = false;
     if (p->row.kind >= EH_HEAP_KINDS)
         return 0;
     if (o->process_id == REC_NO_ID) {
@@ -571,6 +578,10 @@ static int set_stack(struct join *j, const struct pending *p, struct eh_event *r
     uint32_t draft = p->kernel ? p->kernel : p->user;
     if (p->kernel && p->user && join_parts(j, p, &draft) < 0)
         return -1;
+    if (p->left_out || !draft) {
+        model_leave_out(j->model, EH_LEFT_STACKS);
+        return 0;
+    }
     return model_publish_stack(j->model, draft, &row->stack);
 }
 
@@ -581,6 +592,7 @@ static int settle(struct join *j, struct pending *p, struct eh_event *row, struc
         return 0;
     if (p->named) {
         row->process = p->named_process;
+        row->flags |= row->process ? 0 : EH_UNTRACKED;
         row->thread_id = p->named_tid;
         if (owners_thread(j->owners, row->process, row->thread_id, &row->thread, e) < 0)
             return -1;

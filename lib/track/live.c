@@ -8,9 +8,14 @@
 
 #define FIRST_SLOTS 16
 
+bool slab_is_full(const struct slab *s)
+{
+    return !s->free_list && s->most_taken >= (s->limit ? s->limit : LIMIT_LIVE_BLOCKS);
+}
+
 uint32_t slab_take_fresh(struct slab *s)
 {
-    if (s->most_taken >= LIMIT_LIVE_BLOCKS)
+    if (slab_is_full(s))
         return 0;
     uint32_t id = s->most_taken + 1;
     if (id >> SLAB_CHUNK_BITS == s->chunk_count) {

@@ -30,6 +30,7 @@ struct slab {
     size_t chunk_count, chunk_room;
     uint32_t most_taken; /* highest id used so far */
     uint32_t free_list;  /* first free id, linked through block.number */
+    uint32_t limit;      /* blocks in use at one time, 0: LIMIT_LIVE_BLOCKS */
     uint64_t salt;       /* of the addresses' hashes in the tables over this slab */
 };
 
@@ -43,7 +44,10 @@ static inline struct block *slab_block(const struct slab *s, uint32_t id)
 /* slab_take() where no block has been given back. */
 uint32_t slab_take_fresh(struct slab *s);
 
-/* A new block's id, 0 without memory or past LIMIT_LIVE_BLOCKS. Its fields are unset. */
+/* Whether all blocks are in use that may be. */
+bool slab_is_full(const struct slab *s);
+
+/* A new block's id, 0 without memory or where the slab is full. Its fields are unset. */
 static inline uint32_t slab_take(struct slab *s)
 {
     uint32_t id = s->free_list;

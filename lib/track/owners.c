@@ -3,6 +3,7 @@
 #include "base/array.h"
 #include "base/limits.h"
 #include "decode/route.h"
+#include "track/names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,13 @@ struct span {
     bool has_key;
     bool after_end; /* it began with an end record */
     bool has_stacks;
+    bool closed; /* it ended at closed_ns, and the next span found no place */
+    int64_t closed_ns;
 };
 
 struct pid_entry {
     uint32_t boot, pid;
-    uint32_t first, current; /* spans */
+    uint32_t first, current; /* spans; current is 0 where it found no place */
 };
 
 struct thread_entry {
@@ -95,41 +98,56 @@ uint64_t owners_epoch(const struct owners *o)
 
 static int fail(struct eh_error *e)
 {
-    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET,
-                   "out of memory for processes and threads, or more than %u and %u of them",
-                   (unsigned)LIMIT_PROCESSES, (unsigned)LIMIT_THREADS);
+    return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for processes and threads");
 }
 
+/* Something found no place; counted in the pass that makes rows. */
+static void leave_out(struct owners *o, enum eh_left_out what)
+{
+    if (o->second_pass)
+        model_leave_out(o->model, what);
+}
+
+/* *ret_span is 0 beyond the limit. There is one process for each span, and process 0. */
 static int new_span(struct owners *o, uint32_t *ret_span)
 {
-    if (o->span_count > LIMIT_PROCESSES ||
-        ARRAY_RESERVE(o->spans, o->span_room, o->span_count + 1) < 0)
+    *ret_span = 0;
+    if (o->span_count >= LIMIT_PROCESSES)
+        return 0;
+    if (ARRAY_RESERVE(o->spans, o->span_room, o->span_count + 1) < 0)
         return -1;
     o->spans[o->span_count] = (struct span){0};
     *ret_span = (uint32_t)o->span_count++;
     return 0;
 }
 
+/* *ret_entry is NULL, and counted, where a pid, or its latest span, found no place. */
 static int find_pid(struct owners *o, uint32_t boot, uint32_t pid, struct pid_entry **ret_entry)
 {
-    uint32_t found = map_get(&o->pids, boot, pid);
+    uint32_t found = map_get(&o->pids, boot, pid), span = 0;
     if (!found) {
-        uint32_t span;
-        if (ARRAY_RESERVE(o->entries, o->entry_room, o->entry_count + 1) < 0 ||
-            new_span(o, &span) < 0)
+        if (new_span(o, &span) < 0)
             return -1;
-        o->entries[o->entry_count++] = (struct pid_entry){boot, pid, span, span};
-        found = (uint32_t)o->entry_count;
-        if (map_set(&o->pids, boot, pid, found) < 0)
-            return -1;
+        if (span) {
+            if (ARRAY_RESERVE(o->entries, o->entry_room, o->entry_count + 1) < 0 ||
+                map_set(&o->pids, boot, pid, (uint32_t)o->entry_count + 1) < 0)
+                return -1;
+            o->entries[o->entry_count++] = (struct pid_entry){boot, pid, span, span};
+            found = (uint32_t)o->entry_count;
+        }
     }
-    *ret_entry = &o->entries[found - 1];
+    *ret_entry = found && o->entries[found - 1].current ? &o->entries[found - 1] : NULL;
+    if (!*ret_entry)
+        leave_out(o, EH_LEFT_PROCESSES);
     return 0;
 }
 
-/* The instance of the pid's current span, made if need be. */
+/* The instance of the pid's current span, made if need be; 0 where it found no place. */
 static int span_process(struct owners *o, const struct pid_entry *p, uint32_t *ret_process)
 {
+    *ret_process = 0;
+    if (!p)
+        return 0;
     struct span *s = &o->spans[p->current];
     if (!s->process) {
         struct eh_process nameless = {
@@ -160,6 +178,9 @@ int owners_process_at(struct owners *o, uint32_t boot, uint32_t pid, uint64_t ep
     struct pid_entry *p;
     if (find_pid(o, boot, pid, &p) < 0)
         return fail(e);
+    *ret_process = 0;
+    if (!p)
+        return 0;
     struct pid_entry then = *p;
     while (o->spans[then.current].entered > epoch && o->spans[then.current].previous)
         then.current = o->spans[then.current].previous;
@@ -168,14 +189,11 @@ int owners_process_at(struct owners *o, uint32_t boot, uint32_t pid, uint64_t ep
 
 static int model_text(struct owners *o, const struct raw_text *text, const char **ret_string)
 {
-    char bytes[LIMIT_NAME_BYTES];
-    size_t n = raw_text_utf8(text, bytes, sizeof bytes);
-    if (!n)
-        return 0;
-    const char *string = model_string(o->model, bytes, n);
+    const char *string = name_in_model(o->model, text);
     if (!string)
         return -1;
-    *ret_string = string;
+    if (*string)
+        *ret_string = string;
     return 0;
 }
 
@@ -205,13 +223,20 @@ static int learn_process(struct owners *o, const struct pid_entry *p,
     return 0;
 }
 
-/* Moves the pid to its next span: a new one in the first pass. */
+/* Moves the pid to its next span: a new one in the first pass, none beyond the limit. */
 static int next_span(struct owners *o, struct pid_entry *p, const struct moment *m, bool after_end)
 {
     uint32_t next = o->spans[p->current].next;
     if (!next) {
         if (new_span(o, &next) < 0)
             return -1;
+        if (!next) {
+            o->spans[p->current].closed = true;
+            o->spans[p->current].closed_ns = m->time_ns;
+            p->current = 0;
+            o->epoch++;
+            return 0;
+        }
         o->spans[p->current].next = next;
         o->spans[next].previous = p->current;
         o->spans[next].begin_raw = m->raw;
@@ -235,6 +260,10 @@ static int apply_start(struct owners *o, struct pid_entry *p, const struct momen
         *ret_ended = o->spans[p->current].process;
         if (next_span(o, p, m, false) < 0)
             return -1;
+    }
+    if (!p->current) {
+        leave_out(o, EH_LEFT_PROCESSES);
+        return 0;
     }
     if (learn_process(o, p, r) < 0)
         return -1;
@@ -266,6 +295,8 @@ int owners_process_record(struct owners *o, const struct moment *m, unsigned typ
     *ret_ended = 0;
     if (find_pid(o, m->boot, p->pid, &entry) < 0)
         return fail(e);
+    if (!entry)
+        return 0;
     int result;
     if (type == TYPE_START)
         result = apply_start(o, entry, m, p, ret_ended);
@@ -276,6 +307,7 @@ int owners_process_record(struct owners *o, const struct moment *m, unsigned typ
     return result < 0 ? fail(e) : 0;
 }
 
+/* *ret_thread is 0 beyond the limit. */
 static int new_thread(struct owners *o, uint32_t process, uint32_t tid, uint32_t *ret_thread)
 {
     if (model_add_thread(o->model, &(struct eh_thread){process, tid, NULL}, ret_thread) < 0 ||
@@ -285,22 +317,24 @@ static int new_thread(struct owners *o, uint32_t process, uint32_t tid, uint32_t
     return 0;
 }
 
+/* *ret_entry is NULL, and counted, where a thread found no place; threads of no process have none. */
 static int find_thread(struct owners *o, uint32_t process, uint32_t tid,
                        struct thread_entry **ret_entry)
 {
-    uint32_t found = map_get(&o->threads, process, tid);
-    if (!found) {
-        uint32_t thread;
+    uint32_t found = process ? map_get(&o->threads, process, tid) : 0, thread = 0;
+    if (!found && process && new_thread(o, process, tid, &thread) < 0)
+        return -1;
+    if (thread) {
         if (ARRAY_RESERVE(o->thread_entries, o->thread_entry_room, o->thread_entry_count + 1) < 0 ||
-            new_thread(o, process, tid, &thread) < 0)
+            map_set(&o->threads, process, tid, (uint32_t)o->thread_entry_count + 1) < 0)
             return -1;
         o->thread_entries[o->thread_entry_count++] =
             (struct thread_entry){.first = thread, .current = thread};
         found = (uint32_t)o->thread_entry_count;
-        if (map_set(&o->threads, process, tid, found) < 0)
-            return -1;
     }
-    *ret_entry = &o->thread_entries[found - 1];
+    *ret_entry = found && o->thread_entries[found - 1].current ? &o->thread_entries[found - 1] : NULL;
+    if (!*ret_entry && process)
+        leave_out(o, EH_LEFT_THREADS);
     return 0;
 }
 
@@ -310,7 +344,7 @@ int owners_thread(struct owners *o, uint32_t process, uint32_t tid, uint32_t *re
     struct thread_entry *t;
     if (find_thread(o, process, tid, &t) < 0)
         return fail(e);
-    *ret_thread = t->current;
+    *ret_thread = t ? t->current : 0;
     return 0;
 }
 
@@ -348,7 +382,7 @@ static int own_tid(struct owners *o, const struct moment *m, uint32_t tid, uint3
 static int learn_thread(struct owners *o, const struct thread_entry *t,
                         const struct raw_text *name)
 {
-    if (o->second_pass)
+    if (o->second_pass || !t->current)
         return 0;
     return model_text(o, name, &model_thread(o->model, t->current)->name);
 }
@@ -360,7 +394,11 @@ int owners_thread_record(struct owners *o, const struct moment *m, unsigned type
     struct thread_entry *entry;
     if (owners_process(o, m->boot, t->pid, &process, e) < 0)
         return -1;
-    if (find_thread(o, process, t->tid, &entry) < 0 || own_tid(o, m, t->tid, t->pid) < 0)
+    if (find_thread(o, process, t->tid, &entry) < 0)
+        return fail(e);
+    if (!entry)
+        return 0;
+    if (own_tid(o, m, t->tid, t->pid) < 0)
         return fail(e);
     if (type == TYPE_START && start_thread(o, entry, process, t->tid, m->raw) < 0)
         return fail(e);
@@ -376,9 +414,9 @@ int owners_thread_name(struct owners *o, const struct moment *m, const struct th
     struct thread_entry *entry;
     if (owners_process(o, m->boot, t->pid, &process, e) < 0)
         return -1;
-    if (find_thread(o, process, t->tid, &entry) < 0 || learn_thread(o, entry, &t->name) < 0)
+    if (find_thread(o, process, t->tid, &entry) < 0)
         return fail(e);
-    return 0;
+    return entry && learn_thread(o, entry, &t->name) < 0 ? fail(e) : 0;
 }
 
 int owners_switch(struct owners *o, uint32_t boot, unsigned cpu, uint32_t tid, struct eh_error *e)
@@ -408,6 +446,8 @@ int owners_count_heap(struct owners *o, uint32_t boot, uint32_t pid, uint64_t co
     struct pid_entry *p;
     if (find_pid(o, boot, pid, &p) < 0)
         return fail(e);
+    if (!p)
+        return 0;
     o->spans[p->current].heap_records += count;
     o->spans[p->current].has_stacks |= stacks;
     return 0;
@@ -425,9 +465,9 @@ int owners_settle(struct owners *o, struct eh_error *e)
             struct eh_process *instance = model_process(o->model, process);
             instance->heap_records = s->heap_records;
             instance->has_stacks = s->has_stacks;
-            instance->has_end = s->next != 0;
-            if (s->next)
-                instance->end_ns = o->spans[s->next].begin_ns;
+            instance->has_end = s->next || s->closed;
+            if (instance->has_end)
+                instance->end_ns = s->next ? o->spans[s->next].begin_ns : s->closed_ns;
         }
     }
     return 0;

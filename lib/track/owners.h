@@ -26,7 +26,8 @@ struct moment {
     int64_t time_ns;
 };
 
-/* Each of these returns 0, or -1 with `e` filled (memory or limits). `type` is TYPE_START, ... */
+/* Each of these returns 0, or -1 with `e` filled (memory). `type` is TYPE_START, ... Who finds no
+ * place because of a limit is process 0 or thread 0, and counted (EH_LEFT_PROCESSES, ..._THREADS). */
 
 /* *ret_ended is the instance that ended with the record, 0 when none did or, in the first pass,
  * when nothing has been heard of it. */

@@ -50,10 +50,12 @@ int stack_keys_define(struct stack_keys *k, uint32_t session, int64_t time, uint
     uint64_t outermost = raw_frame(frames, frames->count - 1);
     uint64_t space = key_space(session, is_kernel_address(outermost, frames->pointer_size));
     /* Once full, for good: a key must not mean the definition after the one left out. */
-    k->full = k->full || k->definition_count > LIMIT_STACKS ||
+    k->full = k->full || k->definition_count > LIMIT_KEYS ||
               k->byte_count + frames_bytes(frames) > LIMIT_KEY_BYTES;
-    if (k->full)
+    if (k->full) {
+        k->left_out++;
         return 0;
+    }
     if (add_definition(k, time, frames) < 0)
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for stack keys");
     uint32_t id = (uint32_t)(k->definition_count - 1);

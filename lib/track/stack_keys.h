@@ -27,7 +27,8 @@ struct stack_keys {
     size_t definition_count, definition_room;
     uint8_t *bytes; /* addresses as recorded */
     size_t byte_count, byte_room;
-    bool full; /* a limit was reached: later definitions were left out */
+    bool full;         /* a limit was reached: later definitions are left out */
+    uint64_t left_out; /* so many */
 };
 
 void stack_keys_finish(struct stack_keys *k);

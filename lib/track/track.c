@@ -11,9 +11,10 @@
 #define LATE_FREE_NS INT64_C(1000000) /* semantics 2: the 1 ms rule */
 #define FAR_APART_NS INT64_C(1000000000)
 
-void track_init(struct track *t, struct eh_model *model, struct eh_stats *stats)
+void track_init(struct track *t, struct eh_model *model, struct eh_stats *stats, uint32_t max_live)
 {
-    *t = (struct track){.model = model, .stats = stats, .slab.salt = hash_salt(t)};
+    *t = (struct track){
+        .model = model, .stats = stats, .slab = {.limit = max_live, .salt = hash_salt(t)}};
 }
 
 void track_finish(struct track *t)
@@ -50,10 +51,17 @@ static int reserve_process(struct track *t, uint32_t process)
     return reserve_states((void **)&t->processes, &t->process_room, process, sizeof *t->processes);
 }
 
+/* Whether the model takes no more heaps. */
+static bool heaps_are_full(const struct track *t)
+{
+    return eh_model_heaps(t->model) >= LIMIT_HEAPS;
+}
+
+/* 0, or -1 without memory or place. */
 static int new_heap(struct track *t, uint32_t process, uint64_t handle, uint32_t *ret_heap)
 {
     uint32_t heap;
-    if (reserve_process(t, process) < 0 ||
+    if (heaps_are_full(t) || reserve_process(t, process) < 0 ||
         model_add_heap(t->model, &(struct eh_heap){process, handle}, &heap) < 0 ||
         reserve_states((void **)&t->heaps, &t->heap_room, heap, sizeof *t->heaps) < 0 ||
         map_set(&t->heap_ids, process, handle, heap) < 0)
@@ -79,7 +87,7 @@ EH_NEVER_INLINE int look_up_heap(struct track *t, struct heap_cache *c, uint32_t
     return 0;
 }
 
-/* The state of a row's heap and process, or NULL without memory; an empty entry has no heap. */
+/* The state of a row's heap and process, or NULL without memory or place; an empty entry has no heap. */
 EH_ALWAYS_INLINE const struct heap_cache *find_heap(struct track *t, uint32_t process,
                                                     uint64_t handle)
 {
@@ -184,20 +192,29 @@ static void drop_block(struct track *t, struct heap_state *h, struct process_sta
     set_live(h, p, &cause[-1]);
 }
 
+/* There is no id for another block: 0 where its row goes without it, -1 without memory. */
+EH_NEVER_INLINE int no_block(struct track *t, struct eh_event *row, struct eh_error *e)
+{
+    if (!slab_is_full(&t->slab))
+        return out_of_memory(e);
+    row->flags &= (uint16_t)~EH_HAS_LIVE;
+    model_leave_out(t->model, EH_LEFT_BLOCKS);
+    return 0;
+}
+
 EH_ALWAYS_INLINE int add_block(struct track *t, struct heap_state *h, struct process_state *p,
-                               struct live_place place, struct eh_event *row, uint32_t replaced,
-                               struct eh_error *e)
+                               struct live_place place, struct eh_event *row, struct eh_error *e)
 {
     uint32_t id = slab_take(&t->slab);
     if (!id)
-        return out_of_memory(e);
+        return no_block(t, row, e);
     struct block *b = slab_block(&t->slab, id);
     b->address = row->address;
     b->size = row->size;
     b->birth_ns = row->time_ns;
     b->number = p->added = ++t->added;
     b->thread_id = row->thread_id;
-    b->replaced = replaced;
+    b->replaced = 0;
     if (row->stack) {
         b->origin = row->block_stack = row->stack;
     } else {
@@ -227,27 +244,46 @@ static enum applied no_memory(struct eh_error *e)
     return FAILED;
 }
 
-static enum applied no_heap(struct eh_error *e)
+/* An event whose heap finds no place, or for which memory ran out. */
+EH_NEVER_INLINE enum applied no_heap(struct track *t, const struct eh_event *row, struct eh_error *e)
 {
-    eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for heaps, or more than %u of them",
-            (unsigned)LIMIT_HEAPS);
-    return FAILED;
+    if (!heaps_are_full(t))
+        return no_memory(e);
+    t->stats->heap_events[row->kind]++;
+    model_leave_out(t->model, EH_LEFT_HEAPS);
+    return APPLIED;
+}
+
+/* Keeps a block aside that the one at `address` replaced, if there is place for it. */
+static int keep_replaced(struct track *t, const struct heap_state *h, uint64_t address,
+                         const struct block *replaced, struct eh_error *e)
+{
+    uint32_t id = slab_take(&t->slab);
+    if (!id && !slab_is_full(&t->slab))
+        return out_of_memory(e);
+    if (!id) {
+        model_leave_out(t->model, EH_LEFT_BLOCKS);
+        return 0;
+    }
+    struct block *kept = slab_block(&t->slab, id);
+    *kept = *replaced;
+    kept->replaced = 0;
+    slab_block(&t->slab, live_seek(&h->live, &t->slab, address).id)->replaced = id;
+    return 0;
 }
 
 /* An earlier free was lost: the old block goes, and is kept aside for a free that comes late. */
 static enum applied replace_block(struct track *t, struct heap_state *h, struct process_state *p,
                                   struct live_place old, struct eh_event *row, struct eh_error *e)
 {
-    struct block kept = *slab_block(&t->slab, old.id);
+    struct block replaced = *slab_block(&t->slab, old.id);
     drop_block(t, h, p, old, row, EH_DROP_REPLACED);
     t->stats->replaced_allocs++;
-    uint32_t id = slab_take(&t->slab);
-    if (!id)
-        return no_memory(e);
-    kept.replaced = 0;
-    *slab_block(&t->slab, id) = kept;
     struct live_place place = live_seek(&h->live, &t->slab, row->address);
-    return add_block(t, h, p, place, row, id, e) < 0 ? FAILED : APPLIED_DROP;
+    if (add_block(t, h, p, place, row, e) < 0 ||
+        keep_replaced(t, h, row->address, &replaced, e) < 0)
+        return FAILED;
+    return APPLIED_DROP;
 }
 
 EH_ALWAYS_INLINE enum applied apply_alloc(struct track *t, struct heap_state *h,
@@ -260,7 +296,7 @@ EH_ALWAYS_INLINE enum applied apply_alloc(struct track *t, struct heap_state *h,
     }
     struct live_place place = live_seek(&h->live, &t->slab, row->address);
     if (!place.id)
-        return add_block(t, h, p, place, row, 0, e) < 0 ? FAILED : APPLIED;
+        return add_block(t, h, p, place, row, e) < 0 ? FAILED : APPLIED;
     return row == first ? replace_block(t, h, p, place, row, e) : WAITS;
 }
 
@@ -341,7 +377,7 @@ static enum applied apply_realloc(struct track *t, struct heap_state *h, struct 
         applied = APPLIED_DROP;
     }
     if (!at.id)
-        return add_block(t, h, p, at, row, 0, e) < 0 ? FAILED : applied;
+        return add_block(t, h, p, at, row, e) < 0 ? FAILED : applied;
     resize_block(t, h, p, slab_block(&t->slab, at.id), row);
     if (moving && applied == APPLIED)
         t->stats->realloc_summaries++;
@@ -383,7 +419,7 @@ static enum applied apply_other(struct track *t, struct eh_event *row, const str
         return SWEEPS;
     }
     bool ends = row->kind == EH_CREATE || row->kind == EH_DESTROY;
-    if (!ends || !(row->flags & EH_HAS_HEAP) || !t->heaps[row->heap_index].live.count)
+    if (!ends || !row->heap_index || !t->heaps[row->heap_index].live.count)
         return APPLIED;
     if (row != first)
         return WAITS;
@@ -397,7 +433,7 @@ EH_ALWAYS_INLINE enum applied apply(struct track *t, struct eh_event *row,
 {
     const struct heap_cache *c = find_heap(t, row->process, row->heap);
     if (!c)
-        return no_heap(e);
+        return no_heap(t, row, e);
     row->heap_index = c->heap;
     struct heap_state *h = c->heap_state;
     struct process_state *p = c->process_state;
@@ -427,8 +463,10 @@ EH_NEVER_INLINE size_t apply_rows(struct track *t, struct eh_event *rows, const 
 {
     enum applied applied = APPLIED;
     struct eh_event *row = rows;
-    for (; row < end && applied == APPLIED; row++)
-        applied = row->flags & EH_HAS_HEAP ? apply(t, row, first, e) : apply_other(t, row, first, e);
+    for (; row < end && applied == APPLIED; row++) {
+        bool tracked = (row->flags & (EH_HAS_HEAP | EH_UNTRACKED)) == EH_HAS_HEAP;
+        applied = tracked ? apply(t, row, first, e) : apply_other(t, row, first, e);
+    }
     *ret_last = applied;
     return (size_t)(row - rows);
 }

@@ -56,7 +56,8 @@ struct track {
     } cache[1 << HEAP_CACHE_BITS]; /* heaps found lately, to spare the map */
 };
 
-void track_init(struct track *t, struct eh_model *model, struct eh_stats *stats);
+/* `max_live` is eh_options.max_live. */
+void track_init(struct track *t, struct eh_model *model, struct eh_stats *stats, uint32_t max_live);
 void track_finish(struct track *t);
 
 /* Applies decoded events (process, stack and EH_HAS_ flags set) and process ends, in order, and

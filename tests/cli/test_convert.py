@@ -401,7 +401,7 @@ class Reports(Convert):
     def test_help_and_version(self):
         done = self.csv('--help')
         lines = done.stdout.decode().splitlines()
-        self.assertLessEqual(len(lines), 40)
+        self.assertLessEqual(len(lines), 45)
         self.assertLessEqual(max(map(len, lines)), 100)
         for option in ('--output', '--zstd', '--stats', '--columns', '--excel-safe'):
             self.assertIn(option, done.stdout.decode())

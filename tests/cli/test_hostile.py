@@ -111,7 +111,8 @@ class Hostile(support.CliTestCase):
         header = data[:struct.unpack_from('<I', data)[0]]
         with open(self.path('many.etl'), 'wb') as f:
             f.write(header * 5000)
-        self.read_trace(self.path('many.etl'), status=1)
+        message = self.read_trace(self.path('many.etl'), status=3)
+        self.assertIn('at offset %d; the rest is left out' % (4096 * len(header)), message)
 
     def test_smallest_buffers(self):
         """An empty buffer of 72 bytes is the smallest step."""

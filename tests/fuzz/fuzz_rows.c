@@ -256,7 +256,7 @@ struct fuzz_trace *fuzz_trace_create(const uint8_t *bytes, size_t length)
     t->now_ns = 0;
     t->model = model_create();
     REQUIRE(t->model);
-    track_init(&t->track, t->model, &t->stats);
+    track_init(&t->track, t->model, &t->stats, 0);
     set_info(t);
     for (uint64_t n = take(t, 1) % 8; n; n--)
         add_process(t);
