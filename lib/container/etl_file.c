@@ -332,7 +332,7 @@ static void tell_missing(struct index *x)
     uint32_t written = f->segments[0].header.buffers_written;
     if (f->segment_count == 1 && !f->damaged && f->buffer_count < written)
         notice(x->notices, EH_NOTE, f->path, EH_NO_OFFSET, 0,
-               "holds %zu buffers of the %u its header names; it may have been cut between two "
+               "holds %zu of the %u buffers that its header names; it may have been cut between two "
                "buffers",
                f->buffer_count, (unsigned)written);
 }

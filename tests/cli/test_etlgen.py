@@ -234,6 +234,10 @@ class Buffers(CaseTestCase):
         self.assertEqual(data[7:9], b'\x64\x32')
         self.assertEqual(data[7 + HEADER:7 + HEADER + 3], b'\xaa\0\xff')
         self.assertEqual(data[107:], b'\x33')
+        self.assertEqual(self.build('bytes hex=0102030405\npatch offset=1 remove=2\n'
+                                    'patch offset=1 hex=88 times=2'), b'\1\x88\x88')
+        self.assertEqual(self.build('zeros n=7\npatch offset=1 hex=0a0b times=3'),
+                         b'\0\x0a\x0b\x0a\x0b\x0a\x0b')
         self.assertEqual(len(self.build('session\ncut at=100')), 100)
         self.assertEqual(len(self.build('session\ncut last=100')), BUFFER - 100)
 
@@ -260,6 +264,10 @@ class Messages(CaseTestCase):
                 ('set size=3', 1, "no field 'size'"),
                 ('zeros n=2000G', 1, 'too large'),
                 ('patch offset=1 hex=00', 1, 'outside'),
+                ('zeros n=4\npatch offset=2 remove=3', 2, 'outside'),
+                ('zeros n=4\npatch hex=01 times=5', 2, 'outside'),
+                ('zeros n=4\npatch hex=01 times=0', 2, 'none'),
+                ('zeros n=4\npatch hex=01 remove=1', 2, 'takes'),
                 ('lock\ncut at=999999', 2, 'only')]:
             with self.subTest(text=text):
                 source = self.write('x.txt', text)

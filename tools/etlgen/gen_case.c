@@ -17,7 +17,8 @@ struct patch {
     size_t buffer;
     bool from_end;
     uint64_t offset;
-    struct bytes bytes;
+    struct bytes bytes; /* overwrite what is there */
+    uint64_t removed;   /* bytes that go instead */
 };
 
 struct job {
@@ -62,6 +63,13 @@ static void bytes_line(struct job *job, struct case_line *l)
         bytes_fill(into, strcmp(l->word, "ff") == 0 ? 0xFF : 0, (size_t)n);
 }
 
+/* The first `length` bytes over and over, up to `whole`. */
+static void repeat_bytes(uint8_t *at, size_t length, size_t whole)
+{
+    for (size_t i = length; i < whole; i++)
+        at[i] = at[i - length];
+}
+
 static void patch_line(struct job *job, struct case_line *l, unsigned number)
 {
     if (ARRAY_RESERVE(job->patches, job->patch_room, job->patch_count + 1) < 0) {
@@ -75,7 +83,18 @@ static void patch_line(struct job *job, struct case_line *l, unsigned number)
     const char *offset = line_text(l, "offset", "0");
     p->from_end = *offset == '-';
     p->offset = text_number(l, "offset", offset + p->from_end, 8);
+    p->removed = line_number(l, "remove", 8, 0);
     line_hex(l, "hex", &p->bytes);
+    uint64_t times = line_number(l, "times", 4, 1);
+    size_t length = p->bytes.length;
+    if (p->removed && length)
+        line_fail(l, "patch takes hex= or remove=");
+    else if (!times || (length && times > CASE_FILE_BYTES / length))
+        line_fail(l, "patch times=%llu: none, or too many", (unsigned long long)times);
+    else if (length && !bytes_grow(&p->bytes, length * ((size_t)times - 1)))
+        line_fail(l, "out of memory");
+    else
+        repeat_bytes(p->bytes.at, length, p->bytes.length);
 }
 
 static void cut_line(struct job *job, struct case_line *l, unsigned number)
@@ -143,11 +162,17 @@ static int apply_patch(struct job *job, const char *path, const struct patch *p)
         base = out->length;
     }
     uint64_t at = p->from_end ? base - p->offset : base + p->offset;
-    if (at > out->length || p->bytes.length > out->length - at)
+    uint64_t length = p->removed ? p->removed : p->bytes.length;
+    if (at > out->length || length > out->length - at)
         return gen_fail("%s:%u: the patch lies outside the file of %zu bytes", path, p->line,
                         out->length);
-    if (p->bytes.length)
+    if (p->removed) {
+        uint8_t *hole = out->at + (size_t)at;
+        out->length -= (size_t)length;
+        memmove(hole, hole + (size_t)length, out->length - (size_t)at);
+    } else if (length) {
         memcpy(out->at + (size_t)at, p->bytes.at, p->bytes.length);
+    }
     return GEN_OK;
 }
 
