@@ -1,8 +1,11 @@
 #include "info_sizes.h"
 
+#include "curve.h"
+#include "info_print.h"
+#include "timeline.h"
+
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 /* Measured on traces that etlgen writes (bench, demo, random): bytes for each change of a live
  * figure, each instant, each heap, each distinct stack and each of its frames. */
@@ -18,14 +21,10 @@ enum {
     PERFETTO_FRAME = 12,
 };
 
-/* What the timelines do by themselves: timelines.md 1. */
-#define EXACT_POINTS   1000000u
-#define INSTANT_EVENTS 100000u
-#define THINNED_POINTS 1200000u /* about as many are left of more than EXACT_POINTS */
+#define THINNED_POINTS 1200000u /* about as many are left where a timeline does not draw all */
 
 #define SPREADSHEET_ROWS 1048575u
 #define BROWSER_BYTES    (UINT64_C(500) << 20) /* what a page's script takes as one text */
-#define SPREADSHEET      "a spreadsheet shows the first 1048575 rows"
 
 struct stack_sums {
     uint64_t stacks, frames;
@@ -39,15 +38,17 @@ static struct stack_sums sum_stacks(const struct eh_model *model)
     return s;
 }
 
+static const struct timeline by_default = {0};
+
 static uint64_t points(const struct info_facts *f)
 {
-    return f->info->block_records <= EXACT_POINTS || f->changes < THINNED_POINTS ? f->changes
-                                                                               : THINNED_POINTS;
+    bool exact = timeline_bucket_ns(&by_default, f->info) == CURVE_EXACT;
+    return exact || f->changes < THINNED_POINTS ? f->changes : THINNED_POINTS;
 }
 
-static uint64_t instants(const struct info_facts *f)
+static bool shows_instants(const struct info_facts *f)
 {
-    return f->info->heap_records <= INSTANT_EVENTS ? f->info->block_records : 0;
+    return timeline_instants(&by_default, f->info);
 }
 
 static void estimate_csv(const struct info_facts *f, struct info_output *o)
@@ -55,38 +56,49 @@ static void estimate_csv(const struct info_facts *f, struct info_output *o)
     *o = (struct info_output){.command = "etl2csv", .bytes = 160 + f->csv_bytes, .percent_off = 3};
     if (f->rows > SPREADSHEET_ROWS)
         snprintf(o->advice, sizeof o->advice,
-                 SPREADSHEET " of %" PRIu64 ": --split-rows 1048575, or --table heaps or callsites",
+                 "a spreadsheet shows the first 1048575 rows of %" PRIu64 ": --split-rows 1048575, or "
+                 "--table heaps or callsites",
                  f->rows);
 }
 
-static void advise_timeline(const struct info_facts *f, struct info_output *o, uint64_t reach)
+/* Counts the bytes of single events in, or says how many they would be. */
+static void add_instants(const struct info_facts *f, struct info_output *o, uint64_t bytes,
+                         uint64_t reach)
 {
-    if (f->info->heap_records > INSTANT_EVENTS)
-        snprintf(o->advice, sizeof o->advice,
-                 "counters only; --events shows single events and makes it several times larger");
-    if (o->bytes > reach)
-        snprintf(o->advice, sizeof o->advice,
-                 "too large for a viewer in a browser: --no-events --resolution 1ms");
+    struct info_number n;
+    if (shows_instants(f))
+        o->bytes += bytes;
+    bool too_much = o->bytes + (shows_instants(f) ? 0 : bytes) > reach;
+    const char *remedy = too_much ? "too much for a viewer in a browser: cut it by --pid, --time or "
+                                    "--split-size 400M"
+                                  : "";
+    if (shows_instants(f))
+        snprintf(o->advice, sizeof o->advice, "%s", remedy);
+    else
+        snprintf(o->advice, sizeof o->advice, "counters only; with --events about %s%s%s",
+                 info_bytes(&n, o->bytes + bytes), too_much ? ", " : "", remedy);
 }
 
 static void estimate_chrome(const struct info_facts *f, const struct stack_sums *s,
                             struct info_output *o)
 {
-    *o = (struct info_output){.command = "etl2chrome", .percent_off = 40};
-    o->bytes = 2000 + CHROME_POINT * points(f) + CHROME_INSTANT * instants(f);
-    if (instants(f) && s->stacks)
-        o->bytes += CHROME_FRAME * s->frames +
+    uint64_t instants = CHROME_INSTANT * f->info->block_records;
+    if (s->stacks)
+        instants += CHROME_FRAME * s->frames +
                     CHROME_INSTANT_FRAME * f->stats->stacks_attached * (s->frames / s->stacks);
-    advise_timeline(f, o, BROWSER_BYTES);
+    *o = (struct info_output){.command = "etl2chrome", .percent_off = 40};
+    o->bytes = 2000 + CHROME_POINT * points(f);
+    add_instants(f, o, instants, BROWSER_BYTES);
 }
 
 static void estimate_perfetto(const struct info_facts *f, const struct stack_sums *s,
                               struct info_output *o)
 {
     *o = (struct info_output){.command = "etl2perfetto", .percent_off = 50};
-    o->bytes = 2000 + PERFETTO_POINT * points(f) + PERFETTO_INSTANT * instants(f) +
-               PERFETTO_HEAP * (eh_model_heaps(f->model) - 1) + PERFETTO_STACK * s->stacks + PERFETTO_FRAME * s->frames;
-    advise_timeline(f, o, 4 * BROWSER_BYTES);
+    o->bytes = 2000 + PERFETTO_POINT * points(f) +
+               PERFETTO_HEAP * (eh_model_heaps(f->model) - 1) + PERFETTO_STACK * s->stacks +
+               PERFETTO_FRAME * s->frames;
+    add_instants(f, o, PERFETTO_INSTANT * f->info->block_records, 4 * BROWSER_BYTES);
 }
 
 void info_estimate(const struct info_facts *f, struct info_output outputs[INFO_OUTPUTS])
