@@ -10,10 +10,12 @@
 #define EH_RARE          __attribute__((cold, noinline))
 /* A loop in a function of its own has all registers. */
 #define EH_NEVER_INLINE static __attribute__((noinline))
+#define EH_PREFETCH(address) __builtin_prefetch(address)
 #else
 #define EH_ALWAYS_INLINE static inline
 #define EH_RARE
 #define EH_NEVER_INLINE static
+#define EH_PREFETCH(address) ((void)(address))
 #endif
 
 #endif

@@ -5,6 +5,7 @@
 #define ETLHEAP_TRACK_LIVE_H
 
 #include "base/hash.h"
+#include "base/inline.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -87,12 +88,17 @@ struct live_place {
     uint32_t at;  /* slot */
 };
 
-static inline struct live_place live_seek(const struct live *l, const struct slab *s,
-                                          uint64_t address)
+static inline uint32_t live_tag(const struct slab *s, uint64_t address)
 {
     /* One round of mixing, high half: heap addresses differ in their middle bits. */
-    struct live_place p = {
-        .tag = (uint32_t)(((address ^ s->salt) * UINT64_C(0x9E3779B97F4A7C15)) >> 32)};
+    return (uint32_t)(((address ^ s->salt) * UINT64_C(0x9E3779B97F4A7C15)) >> 32);
+}
+
+/* live_seek() with live_tag() of the address known. */
+static inline struct live_place live_seek_tag(const struct live *l, const struct slab *s,
+                                              uint64_t address, uint32_t tag)
+{
+    struct live_place p = {.tag = tag};
     if (!l->slots)
         return p;
     uint64_t slot;
@@ -103,6 +109,26 @@ static inline struct live_place live_seek(const struct live *l, const struct sla
         }
     }
     return p;
+}
+
+static inline struct live_place live_seek(const struct live *l, const struct slab *s,
+                                          uint64_t address)
+{
+    return live_seek_tag(l, s, address, live_tag(s, address));
+}
+
+/* Where a search for that tag begins, a moment before it; and the block that it probably finds. */
+static inline void live_fetch(const struct live *l, uint32_t tag)
+{
+    if (l->slots)
+        EH_PREFETCH(&l->slots[tag & l->mask]);
+}
+
+static inline void live_fetch_block(const struct live *l, const struct slab *s, uint32_t tag)
+{
+    uint32_t id = l->slots ? (uint32_t)l->slots[tag & l->mask] : 0;
+    if (id)
+        EH_PREFETCH(slab_block(s, id));
 }
 
 /* live_put() where the table is full. */

@@ -51,8 +51,6 @@ struct track {
     struct heap_cache {
         uint64_t handle;
         uint32_t process, heap; /* heap 0: empty */
-        struct heap_state *heap_state;
-        struct process_state *process_state;
     } cache[1 << HEAP_CACHE_BITS]; /* heaps found lately, to spare the map */
 };
 
