@@ -8,19 +8,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Events that a stack record looks at before it gives up: so many share a time and a thread only in
- * hostile traces. */
+/* How many of the events that share time and thread are looked at for what is a matter of taste: one of
+ * the record's own stream, a part that is repeated, and parts that came before their event. So many
+ * there are only in hostile traces. */
 #define CANDIDATES 256
 
 #define BUCKETS (LIMIT_PENDING_EVENTS * 2)
 
 enum part { PART_KERNEL = 1, PART_USER = 2 };
 
+/* What an event waits under: a record that names nobody waits under no process and no thread. */
+struct key {
+    int64_t raw;
+    uint32_t boot, pid, tid;
+};
+
+/* Where to begin in a queue: all events before that place have the part, or the name. */
+enum from { FROM_KERNEL, FROM_USER, FROM_WHOLE, FROM_NAMED, FROM_AMBIGUOUS, FROMS };
+
+/* Events with the same key, oldest first. Its oldest holds it: places are positions + 1. */
+struct queue {
+    uint32_t next_key;    /* oldest event of another key in the bucket, 0 at the end */
+    uint32_t last;        /* its youngest event */
+    uint32_t from[FROMS]; /* 0: at the oldest */
+    uint32_t named_pid, named_tid; /* what events between FROM_AMBIGUOUS and FROM_NAMED are named */
+};
+
 struct pending {
     struct eh_event row;
     struct join_origin origin;
     uint32_t bucket;
-    uint32_t next;  /* in its bucket: position + 1, 0 at the end */
+    uint32_t next;  /* in its queue: position + 1, 0 at the end */
     uint32_t parts; /* enum part */
     uint32_t kernel, user; /* drafts; a whole stack is in `user` with both parts set */
     uint32_t image_epoch;
@@ -29,9 +47,11 @@ struct pending {
     uint32_t named_process;
     bool named, ambiguous;
     bool left_out; /* a part of its stack found no place in the model */
+    bool oldest;   /* of its queue */
+    struct queue queue; /* where it is the oldest */
 };
 
-/* Events with the same (raw time, thread): a queue, oldest first. */
+/* Orphans with the same raw time, oldest first. */
 struct bucket {
     uint32_t first, last; /* position + 1 */
 };
@@ -63,7 +83,7 @@ struct join {
     struct owners *owners;
     struct pending *ring; /* LIMIT_PENDING_EVENTS */
     uint32_t oldest, count;
-    struct bucket *buckets;
+    uint32_t *buckets; /* the oldest event of a first key: position + 1 */
     uint64_t salt; /* of the buckets' hash */
     struct orphan *orphans; /* a ring of LIMIT_PENDING_STACKS */
     uint32_t oldest_orphan, orphan_count;
@@ -129,16 +149,89 @@ struct eh_event *join_row(struct join *j)
     return &j->ring[(j->oldest + j->count) % LIMIT_PENDING_EVENTS].row;
 }
 
-static struct bucket *bucket_of(const struct join *j, int64_t raw, uint32_t tid)
+static uint32_t bucket_of(const struct join *j, const struct key *k)
 {
-    uint64_t mixed = ((uint64_t)raw ^ (uint64_t)tid << 40 ^ j->salt) * UINT64_C(0x9E3779B97F4A7C15);
-    return &j->buckets[(mixed >> 32) % BUCKETS];
+    const uint64_t factor = UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t ids = ((uint64_t)k->pid << 32 | k->tid) + ((uint64_t)k->boot << 20) + j->salt;
+    return (uint32_t)((((uint64_t)k->raw ^ ids * factor) * factor) >> 32) % BUCKETS;
 }
 
-/* Under which thread an event waits: a record that names nobody waits under no thread. */
-static uint32_t waiting_tid(const struct pending *p)
+static inline struct key key_of(const struct pending *p)
 {
-    return p->origin.process_id == REC_NO_ID ? REC_NO_ID : p->row.thread_id;
+    bool nobody = p->origin.process_id == REC_NO_ID;
+    return (struct key){p->row.raw_time, p->origin.boot, p->origin.process_id,
+                        nobody ? REC_NO_ID : p->row.thread_id};
+}
+
+static inline bool waits_under(const struct pending *p, const struct key *k)
+{
+    struct key own = key_of(p);
+    return own.raw == k->raw && own.tid == k->tid && own.pid == k->pid && own.boot == k->boot;
+}
+
+/* The oldest event that waits under a key, or NULL. */
+static inline struct pending *oldest_of(const struct join *j, const struct key *k, uint32_t bucket)
+{
+    uint32_t at = j->buckets[bucket];
+    while (at && !waits_under(&j->ring[at - 1], k))
+        at = j->ring[at - 1].queue.next_key;
+    return at ? &j->ring[at - 1] : NULL;
+}
+
+static inline uint32_t place_of(const struct join *j, const struct pending *p)
+{
+    return (uint32_t)(p - j->ring) + 1;
+}
+
+static inline uint32_t begin_at(const struct join *j, const struct pending *oldest, enum from from)
+{
+    uint32_t at = oldest->queue.from[from];
+    return at ? at : place_of(j, oldest);
+}
+
+/* The first event of a queue that lacks all of `parts`, or 0. */
+static uint32_t first_lacking(const struct join *j, struct pending *oldest, uint32_t parts)
+{
+    enum from from = (enum from)(parts - 1);
+    uint32_t at = begin_at(j, oldest, from), next;
+    while (j->ring[at - 1].parts & parts && (next = j->ring[at - 1].next))
+        at = next;
+    oldest->queue.from[from] = at;
+    return j->ring[at - 1].parts & parts ? 0 : at;
+}
+
+static void enter_queue(struct join *j, struct pending *p)
+{
+    struct key key = key_of(p);
+    uint32_t place = place_of(j, p);
+    p->bucket = bucket_of(j, &key);
+    struct pending *oldest = oldest_of(j, &key, p->bucket);
+    p->oldest = !oldest;
+    if (oldest) {
+        j->ring[oldest->queue.last - 1].next = place;
+        oldest->queue.last = place;
+        return;
+    }
+    p->queue = (struct queue){.next_key = j->buckets[p->bucket], .last = place};
+    j->buckets[p->bucket] = place;
+}
+
+/* The oldest event of all leaves: its queue goes to the next in it, which takes its place among the keys
+ * of the bucket. */
+static void leave_queue(struct join *j, const struct pending *p)
+{
+    uint32_t place = place_of(j, p), heir = p->next, *link = &j->buckets[p->bucket];
+    while (*link != place)
+        link = &j->ring[*link - 1].queue.next_key;
+    *link = heir ? heir : p->queue.next_key;
+    if (!heir)
+        return;
+    struct pending *next = &j->ring[heir - 1];
+    next->oldest = true;
+    next->queue = p->queue;
+    for (int from = 0; from < FROMS; from++)
+        if (next->queue.from[from] == place)
+            next->queue.from[from] = 0;
 }
 
 static uint32_t image_epoch(const struct join *j, uint32_t process)
@@ -281,18 +374,9 @@ struct search {
     const struct raw_frames *frames;
     const struct join_origin *origin;
     uint32_t parts;
-    uint32_t tid;           /* to look under */
     struct pending *taken;  /* the event the part goes to */
     struct pending *repeat; /* an event that has just this part */
 };
-
-static bool is_candidate(const struct search *s, const struct pending *p)
-{
-    if (p->row.raw_time != s->stack->event_raw || p->origin.boot != s->origin->boot ||
-        waiting_tid(p) != s->tid)
-        return false;
-    return s->tid == REC_NO_ID || p->origin.process_id == s->stack->pid;
-}
 
 /* The process whose images a candidate's stack lies in. */
 static int owner_of(struct join *j, const struct search *s, const struct pending *p,
@@ -306,33 +390,42 @@ static int owner_of(struct join *j, const struct search *s, const struct pending
                              ret_process, e);
 }
 
-/* Walks the events that wait under s->tid: the first of the record's own stream that lacks the
- * part takes it, else the first of any stream. A part that an event has already is a repeat. */
-static int find_event(struct join *j, struct search *s, struct eh_error *e)
+/* An event of the queue that has just this part. */
+static int find_repeat(struct join *j, struct search *s, const struct pending *oldest,
+                       struct eh_error *e)
 {
-    struct bucket *b = bucket_of(j, s->stack->event_raw, s->tid);
-    struct pending *elsewhere = NULL;
-    uint32_t at = b->first;
-    for (int n = 0; at && n < CANDIDATES && !s->taken; n++, at = j->ring[at - 1].next) {
+    uint32_t at = place_of(j, oldest);
+    for (int n = 0; at && n < CANDIDATES && !s->repeat; n++, at = j->ring[at - 1].next) {
         struct pending *p = &j->ring[at - 1];
-        if (!is_candidate(s, p))
-            continue;
-        if (p->parts & s->parts) {
-            uint32_t process, draft;
-            if (owner_of(j, s, p, &process, e) < 0)
-                return -1;
-            if (draft_for(j, p, process, s->frames, &draft) < 0)
-                return out_of_memory(e);
-            if (has_part(p, s->parts, draft))
-                s->repeat = p;
-        } else if (p->origin.stream == s->origin->stream) {
+        uint32_t process, draft;
+        if (owner_of(j, s, p, &process, e) < 0)
+            return -1;
+        if (draft_for(j, p, process, s->frames, &draft) < 0)
+            return out_of_memory(e);
+        if (has_part(p, s->parts, draft))
+            s->repeat = p;
+    }
+    return 0;
+}
+
+/* The first event of the queue that lacks the part takes it, if there is one among those next to it,
+ * the first of the record's own stream. */
+static int find_event(struct join *j, struct search *s, const struct key *key, struct eh_error *e)
+{
+    struct pending *oldest = oldest_of(j, key, bucket_of(j, key));
+    uint32_t at = oldest ? first_lacking(j, oldest, s->parts) : 0;
+    if (!oldest)
+        return 0;
+    if (!at)
+        return find_repeat(j, s, oldest, e);
+    s->taken = &j->ring[at - 1];
+    for (int n = 0; at && n < CANDIDATES; n++, at = j->ring[at - 1].next) {
+        struct pending *p = &j->ring[at - 1];
+        if (!(p->parts & s->parts) && p->origin.stream == s->origin->stream) {
             s->taken = p;
-        } else if (!elsewhere) {
-            elsewhere = p;
+            break;
         }
     }
-    if (!s->taken)
-        s->taken = elsewhere;
     return 0;
 }
 
@@ -350,18 +443,37 @@ static int name_owner(struct join *j, struct pending *p, uint32_t boot, uint32_t
     return owners_process_at(j->owners, boot, pid, p->owners_epoch, &p->named_process, e);
 }
 
+static void make_ambiguous(struct join *j, struct pending *oldest)
+{
+    uint32_t at = begin_at(j, oldest, FROM_AMBIGUOUS), end = begin_at(j, oldest, FROM_NAMED);
+    for (; at != end; at = j->ring[at - 1].next)
+        j->ring[at - 1].ambiguous = true;
+    j->ring[end - 1].ambiguous = true;
+    oldest->queue.from[FROM_AMBIGUOUS] = end;
+}
+
+/* Each event is looked at when it is named, and once more when another name is told. */
 int join_name_owner(struct join *j, const struct stack_record *s, const struct join_origin *o,
                     struct eh_error *e)
 {
     if (!j->nobodys)
         return 0;
-    uint32_t at = bucket_of(j, s->event_raw, REC_NO_ID)->first;
-    for (int n = 0; at && n < CANDIDATES; n++, at = j->ring[at - 1].next) {
-        struct pending *p = &j->ring[at - 1];
-        if (p->origin.process_id == REC_NO_ID && p->row.raw_time == s->event_raw &&
-            p->origin.boot == o->boot && name_owner(j, p, o->boot, s->pid, s->tid, e) < 0)
+    struct key nobody = {s->event_raw, o->boot, REC_NO_ID, REC_NO_ID};
+    struct pending *oldest = oldest_of(j, &nobody, bucket_of(j, &nobody));
+    if (!oldest)
+        return 0;
+    struct queue *q = &oldest->queue;
+    if (q->from[FROM_NAMED] && (q->named_pid != s->pid || q->named_tid != s->tid))
+        make_ambiguous(j, oldest);
+    q->named_pid = s->pid;
+    q->named_tid = s->tid;
+    uint32_t at = begin_at(j, oldest, FROM_NAMED);
+    for (uint32_t next = at; next; next = j->ring[at - 1].next) {
+        at = next;
+        if (name_owner(j, &j->ring[at - 1], o->boot, s->pid, s->tid, e) < 0)
             return -1;
     }
+    q->from[FROM_NAMED] = at;
     return 0;
 }
 
@@ -376,45 +488,18 @@ static int give_part(struct join *j, const struct search *s, struct eh_error *e)
     return 1;
 }
 
-/* Nearly always the event is the oldest that waits with its time and thread, and lies in the
- * record's own stream: then no search is needed. NULL otherwise. */
-static inline struct pending *first_event(const struct join *j, const struct stack_record *s,
-                                   const struct join_origin *o, uint32_t parts)
-{
-    uint32_t at = bucket_of(j, s->event_raw, s->tid)->first;
-    for (int n = 0; at && n < CANDIDATES && j->ring[at - 1].row.raw_time != s->event_raw; n++)
-        at = j->ring[at - 1].next;
-    if (!at)
-        return NULL;
-    struct pending *p = &j->ring[at - 1];
-    bool is_its = p->row.raw_time == s->event_raw && p->row.thread_id == s->tid &&
-                  p->origin.process_id == s->pid && p->origin.boot == o->boot &&
-                  p->origin.stream == o->stream && !(p->parts & parts) && s->pid != REC_NO_ID;
-    return is_its ? p : NULL;
-}
-
 int join_stack(struct join *j, const struct stack_record *s, const struct raw_frames *frames,
                const struct join_origin *o, struct eh_error *e)
 {
-    uint32_t parts = parts_of(frames), draft;
-    struct pending *first = first_event(j, s, o, parts);
-    if (first && parts) {
-        if (draft_for(j, first, first->row.process, frames, &draft) < 0)
-            return out_of_memory(e);
-        set_part(first, parts, draft);
-        return 1;
-    }
-    struct search search = {
-        .stack = s, .frames = frames, .origin = o, .parts = parts, .tid = s->tid};
+    struct search search = {.stack = s, .frames = frames, .origin = o, .parts = parts_of(frames)};
+    struct key key = {s->event_raw, o->boot, s->pid, s->tid};
+    struct key nobody = {s->event_raw, o->boot, REC_NO_ID, REC_NO_ID};
     if (!search.parts)
         return 0;
-    if (find_event(j, &search, e) < 0)
+    if (s->pid != REC_NO_ID && find_event(j, &search, &key, e) < 0)
         return -1;
-    if (!search.taken && !search.repeat && j->nobodys) {
-        search.tid = REC_NO_ID;
-        if (find_event(j, &search, e) < 0)
-            return -1;
-    }
+    if (!search.taken && !search.repeat && j->nobodys && find_event(j, &search, &nobody, e) < 0)
+        return -1;
     if (search.taken)
         return give_part(j, &search, e);
     return search.repeat != NULL;
@@ -425,13 +510,9 @@ int join_following(struct join *j, const struct stack_record *s, struct eh_error
     uint32_t last = (j->oldest + j->count - 1) % LIMIT_PENDING_EVENTS, parts = parts_of(&s->frames);
     struct pending *p = &j->ring[last];
     if (p->row.raw_time != s->event_raw || p->row.thread_id != s->tid ||
-        p->origin.process_id != s->pid || p->parts & parts || !parts || s->pid == REC_NO_ID)
+        p->origin.process_id != s->pid || p->parts & parts || !parts || s->pid == REC_NO_ID ||
+        !p->oldest) /* an older event may wait for it */
         return 0;
-    uint32_t at = j->buckets[p->bucket].first;
-    while (j->ring[at - 1].row.raw_time != s->event_raw)
-        at = j->ring[at - 1].next; /* it is in there */
-    if (at - 1 != last)
-        return 0; /* an older event may wait for it */
     uint32_t draft;
     if (draft_for(j, p, p->row.process, &s->frames, &draft) < 0)
         return out_of_memory(e);
@@ -531,33 +612,15 @@ int join_put(struct join *j, const struct join_origin *o, struct eh_error *e)
     p->origin = *o;
     p->next = p->parts = p->kernel = p->user = 0;
     p->image_epoch = image_epoch(j, p->row.process);
-    p->named = p->ambiguous = p->left_out = false;
+    p->named = p->ambiguous = p->left_out = p->oldest = false;
     if (p->row.kind >= EH_HEAP_KINDS)
         return 0;
     if (o->process_id == REC_NO_ID) {
         j->nobodys++;
         p->owners_epoch = owners_epoch(j->owners);
     }
-    struct bucket *b = bucket_of(j, p->row.raw_time, waiting_tid(p));
-    p->bucket = (uint32_t)(b - j->buckets);
-    if (b->last)
-        j->ring[b->last - 1].next = at + 1;
-    else
-        b->first = at + 1;
-    b->last = at + 1;
+    enter_queue(j, p);
     return j->orphan_count ? adopt(j, p, e) : 0;
-}
-
-/* The oldest event leaves its bucket: as the oldest of all it is its bucket's first. */
-static void leave_bucket(struct join *j, const struct pending *p)
-{
-    if (p->row.kind >= EH_HEAP_KINDS)
-        return;
-    struct bucket *b = &j->buckets[p->bucket];
-    b->first = p->next;
-    if (!b->first)
-        b->last = 0;
-    j->nobodys -= p->origin.process_id == REC_NO_ID;
 }
 
 /* Both parts as one draft: kernel frames first. */
@@ -603,7 +666,10 @@ static int settle(struct join *j, struct pending *p, struct eh_event *row, struc
 int join_take(struct join *j, struct eh_event *row, struct eh_error *e)
 {
     struct pending *p = &j->ring[j->oldest];
-    leave_bucket(j, p);
+    if (p->row.kind < EH_HEAP_KINDS) {
+        leave_queue(j, p);
+        j->nobodys -= p->origin.process_id == REC_NO_ID;
+    }
     j->oldest = (j->oldest + 1) % LIMIT_PENDING_EVENTS;
     j->count--;
     return settle(j, p, row, e);

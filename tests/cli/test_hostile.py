@@ -147,6 +147,26 @@ class Hostile(support.CliTestCase):
                   for i in range(1, 20000)]
         for name in PROGRAMS:
             self.read_in_proportion('\n'.join(lines) + '\n', name)
+        self.check_stacks(lines, 19999)
+
+    def check_stacks(self, lines, count):
+        """Every event has its stack, and each another."""
+        trace = self.build_text('stacks', '\n'.join(lines) + '\n')
+        done = support.run('etl2csv', '-q', '-c', '--columns', 'stack_id', trace)
+        self.assertEqual(done.stdout.split()[1:], [b'%d' % i for i in range(1, count + 1)])
+
+    def test_events_of_one_moment_and_stacks_of_others(self):
+        """Parts of several processes and processors, and events whose headers name nobody."""
+        lines = ['session cpus=2 buffer_size=64K']
+        lines += ['alloc t=5ms cpu=%d pid=%d tid=8 heap=0x10000 addr=0x%x size=1' % (i % 2, 4 + i % 3, i)
+                  for i in range(1, 12000)]
+        lines += ['stack for=36000050000 cpu=%d pid=%d tid=8 frames=0x7ff000001000,0x%x'
+                  % (i // 7 % 2, 4 + i % 4, i) for i in range(1, 12000)]
+        lines += ['alloc t=6ms kind=perfinfo cpu=0 heap=0x10000 addr=0x%x size=1' % i
+                  for i in range(20000, 24000)]
+        lines += ['stack for=36000060000 cpu=0 pid=%d tid=8 frames=0x%x' % (4 + i // 23000, i)
+                  for i in range(20000, 24000)]
+        self.read_in_proportion('\n'.join(lines) + '\n')
 
     def test_volumes_and_images(self):
         lines = [SESSION]
