@@ -101,6 +101,9 @@ class TraceProcessorTestCase(support.CliTestCase):
         if done.returncode == 1:
             return
         self.assertIn(done.returncode, (0, 3), done.stderr)
+        self.check_file(path)
+
+    def check_file(self, path):
         trace = perfetto_decode.read(path)
         rows = self.query(path, QUERY)
         self.assertEqual(rows['complaint'], [])
@@ -211,6 +214,22 @@ class Perfetto(TraceProcessorTestCase):
                         ['--process', '*1.exe', '--heap', '0x2400000', '--time', '..250ms']):
             with self.subTest(options):
                 self.check([path], '--events', *options)
+
+    def test_pieces(self):
+        """Each is a trace of its own."""
+        shell()
+        path = self.path('random.etl')
+        support.run('etlgen', 'random', '--events', 600, '--stacks', '--seed', 14, '-o', path)
+        for options in (['--split-rows', '100'], ['--split-time', '10ms', '--profile-per-heap'],
+                        ['--split-size', '200K', '--resolution', '5ms']):
+            with self.subTest(options):
+                support.run('etl2perfetto', '-q', '-f', '--events', *options, '-o',
+                            self.path('out.pftrace'), path, status=None)
+                pieces = sorted(name for name in os.listdir(self.folder) if '.0' in name)
+                self.assertGreater(len(pieces), 3)
+                for piece in pieces:
+                    self.check_file(self.path(piece))
+                    os.unlink(self.path(piece))
 
     def test_random(self):
         shell()
