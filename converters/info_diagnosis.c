@@ -308,6 +308,20 @@ static void check_damage(const struct info_facts *f, struct info_findings *all)
     advise(finding, "copy the file again; if it is the same, convert it as it is\n");
 }
 
+static void check_limits(const struct info_facts *f, struct info_findings *all)
+{
+    uint64_t left_out = 0;
+    for (int what = 0; f->stats && what < EH_LEFT_KINDS; what++)
+        left_out += f->stats->left_out[what];
+    if (!left_out)
+        return;
+    struct info_finding *finding = find(all, INFO_WARNING, "limit_reached");
+    say(finding, "The trace holds more than these programs keep, so something is left out of figures "
+                 "and names: standard error says what, and how much.");
+    advise(finding, "for live blocks --max-live sets the limit; for the rest record fewer processes "
+                    "or a shorter time\n");
+}
+
 static void check_end(const struct info_facts *f, struct info_findings *all)
 {
     if (!f->running)
@@ -366,10 +380,11 @@ static void tell_merged(const struct info_facts *f, struct info_findings *all)
 void info_diagnose(const struct info_facts *f, struct info_findings *findings)
 {
     static void (*const checks[])(const struct info_facts *f, struct info_findings *all) = {
-        explain_absence,    check_losses, check_damage, check_names,   check_stacks,
-        check_images,       check_layouts, check_unmatched_stacks, check_boots, check_clock,
-        check_late_start,   check_frees_with_stacks, check_pdb, check_narrow, check_end,
-        check_circular,     tell_merged,
+        explain_absence,        check_losses, check_damage, check_limits,
+        check_names,            check_stacks, check_images, check_layouts,
+        check_unmatched_stacks, check_boots,  check_clock,  check_late_start,
+        check_frees_with_stacks, check_pdb,   check_narrow, check_end,
+        check_circular,         tell_merged,
     };
     _Static_assert(sizeof checks / sizeof *checks <= INFO_FINDINGS, "one finding a check at most");
     findings->count = 0;

@@ -255,7 +255,7 @@ class Diagnoses(InfoTestCase):
     def check_case(self, name):
         inputs = self.build_diagnosis(name)
         paths = [self.path(i) for i in inputs]
-        status = 3 if name == 'damaged' else 0
+        status = 3 if name in ('damaged', 'limit_reached') else 0
         self.assertIn(name, self.findings(*paths, status=status))
         text = self.info('-q', *inputs, cwd=self.folder, status=status).stdout.decode()
         golden = os.path.join(DIAGNOSIS_GOLDENS, name + '.txt')
