@@ -10,12 +10,20 @@ char *chrome_put_large(char *at, uint64_t size)
     return at;
 }
 
-/* Sums around 2^63 do not keep their leading digits: some of those that share them are text. */
-char *chrome_put_new_sum(char *at, struct text_leading *l, uint64_t sum)
+char *chrome_put_new_time(char *at, struct chrome_lines *l, int64_t time_ns)
 {
-    if (sum / 1000000 < INT64_MAX / 1000000)
-        return put_new_near_u64(at, l, sum);
-    return chrome_put_size(at, sum);
+    struct chrome_millisecond *m = &l->millisecond;
+    uint64_t ns = time_ns > l->base_ns ? (uint64_t)time_ns - (uint64_t)l->base_ns : 0;
+    uint64_t in_millisecond = ns % 1000000;
+    if (ns < 1000000) {
+        at = put_leading_triple(at, (uint32_t)ns / 1000);
+        *at++ = '.';
+        return put_triple(at, (uint32_t)ns % 1000);
+    }
+    m->length = (uint64_t)(put_u64(m->text, ns / 1000000) - m->text);
+    m->start_ns = (uint64_t)time_ns - in_millisecond;
+    m->span_ns = 1000000;
+    return chrome_put_time(at, l, time_ns);
 }
 
 void chrome_put_escaped(struct out *o, const char *text)

@@ -5,8 +5,10 @@
 
 #include "text.h"
 
+#include "base/inline.h"
 #include "io/sink.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,54 +20,50 @@ struct chrome_piece {
     char text[79];
 };
 
-/* A time as it stands behind "ts": microseconds with exactly three decimals. */
-struct chrome_ts {
-    int64_t time_ns;
-    uint8_t length; /* 0: none */
-    char text[23];
+/* The times of one millisecond, which are written alike up to their last six digits. */
+struct chrome_millisecond {
+    uint64_t start_ns, span_ns; /* as struct text_range's; not that of time 0, which has no digits */
+    uint64_t length;
+    char text[16]; /* of the digits that stay */
 };
 
 struct chrome_lines {
     struct out *out;
     int64_t base_ns; /* the time that is written as 0.000; earlier ones are, too */
-    size_t commas;   /* before the next line: 0 or 1 */
-    struct chrome_ts ts; /* the last one formatted: neighbouring lines often share it */
-    struct text_leading milliseconds;
+    size_t commas;   /* before a line: 0 for the first, then 1 */
+    struct chrome_millisecond millisecond; /* of the time written last */
 };
 
 /* Copies a literal without its terminating NUL. */
 #define PUT(at, literal) put_bytes(at, literal, sizeof literal - 1)
 
-static inline void chrome_format_ts(struct chrome_lines *l, int64_t time_ns)
+/* Times stand behind "ts" in microseconds with exactly three decimals. */
+#define CHROME_TIME_BYTES 24
+
+static inline bool chrome_is_in(const struct chrome_millisecond *m, int64_t time_ns)
 {
-    uint64_t ns = time_ns > l->base_ns ? (uint64_t)time_ns - (uint64_t)l->base_ns : 0;
-    uint64_t high = ns / 1000000;
-    uint32_t low = (uint32_t)(ns - high * 1000000), microseconds = low / 1000;
-    char *at = l->ts.text;
-    if (high + 1 == l->milliseconds.above)
-        at = put_triple(put_kept_leading(at, &l->milliseconds), microseconds);
-    else if (high)
-        at = put_triple(put_new_leading(at, &l->milliseconds, high), microseconds);
-    else
-        at = put_leading_triple(at, microseconds);
-    *at++ = '.';
-    at = put_triple(at, low - microseconds * 1000);
-    l->ts.length = (uint8_t)(at - l->ts.text);
-    l->ts.time_ns = time_ns;
+    return (uint64_t)time_ns - m->start_ns < m->span_ns;
 }
 
-/* `time_ns` formatted; valid until the next call. */
-static inline const struct chrome_ts *chrome_ts(struct chrome_lines *l, int64_t time_ns)
+/* "123.456", what changes within a millisecond. Stores a byte more. */
+#define CHROME_TIME_DIGITS 7
+static inline char *chrome_put_time_in(char *at, uint64_t start_ns, int64_t time_ns)
 {
-    if (time_ns != l->ts.time_ns || !l->ts.length)
-        chrome_format_ts(l, time_ns);
-    return &l->ts;
+    uint64_t ns = (uint64_t)time_ns - start_ns, microseconds = ns * 4294968 >> 32;
+    put_triple(at, (uint32_t)microseconds);
+    at[3] = '.';
+    return put_triple(at + 4, (uint32_t)(ns - 1000 * microseconds));
 }
 
-static inline char *chrome_put_ts(char *at, const struct chrome_ts *ts)
+EH_RARE char *chrome_put_new_time(char *at, struct chrome_lines *l, int64_t time_ns);
+
+static inline char *chrome_put_time(char *at, struct chrome_lines *l, int64_t time_ns)
 {
-    memcpy(at, ts->text, sizeof ts->text);
-    return at + ts->length;
+    const struct chrome_millisecond *m = &l->millisecond;
+    if (!chrome_is_in(m, time_ns))
+        return chrome_put_new_time(at, l, time_ns);
+    memcpy(at, m->text, sizeof m->text);
+    return chrome_put_time_in(at + m->length, m->start_ns, time_ns);
 }
 
 static inline char *chrome_put_piece(char *at, const struct chrome_piece *piece)
@@ -80,9 +78,10 @@ static inline void chrome_end_piece(struct chrome_piece *piece, const char *at)
     piece->length = (uint8_t)(at - piece->text);
 }
 
-/* Every line begins here, so that the comma between two lines cannot be forgotten. */
-static inline char *chrome_put_line_start(struct chrome_lines *l, char *at)
+/* Begins a line: returns CHROME_LINE_BYTES of space behind the comma and newline before it. */
+static inline char *chrome_begin_line(struct chrome_lines *l)
 {
+    char *at = out_reserve(l->out, CHROME_LINE_BYTES);
     *at = ',';
     at += l->commas;
     l->commas = 1;
@@ -90,10 +89,16 @@ static inline char *chrome_put_line_start(struct chrome_lines *l, char *at)
     return at;
 }
 
-/* The same in space of its own: returns CHROME_LINE_BYTES of it. */
-static inline char *chrome_begin_line(struct chrome_lines *l)
+/* Commits any number of lines, from `begin` to `end`, each with its comma and newline: only the
+ * trace's first has no comma. */
+static inline void chrome_commit_lines(struct chrome_lines *l, char *begin, char *end)
 {
-    return chrome_put_line_start(l, out_reserve(l->out, CHROME_LINE_BYTES));
+    if (!l->commas && end > begin) {
+        memmove(begin, begin + 1, (size_t)(end - begin - 1));
+        l->commas = 1;
+        end--;
+    }
+    out_commit(l->out, end);
 }
 
 char *chrome_put_large(char *at, uint64_t size);
@@ -103,23 +108,6 @@ char *chrome_put_large(char *at, uint64_t size);
 static inline char *chrome_put_size(char *at, uint64_t size)
 {
     return size <= INT64_MAX ? put_u64(at, size) : chrome_put_large(at, size);
-}
-
-char *chrome_put_new_sum(char *at, struct text_leading *l, uint64_t sum);
-
-/* The same for a sum that is near the one before. */
-static inline char *chrome_put_sum(char *at, struct text_leading *l, uint64_t sum)
-{
-    uint64_t high = sum / 1000000;
-    if (high + 1 != l->above)
-        return chrome_put_new_sum(at, l, sum);
-    return put_six_digits(put_kept_leading(at, l), (uint32_t)(sum - high * 1000000));
-}
-
-/* A number of blocks, near the one before. */
-static inline char *chrome_put_count(char *at, struct text_leading *l, uint64_t count)
-{
-    return count <= UINT32_MAX ? put_near_u32(at, l, (uint32_t)count) : put_u64(at, count);
 }
 
 /* The inside of a JSON string, of any length. */

@@ -10,6 +10,8 @@
  * struct instance and struct instance_heap for what the rows speak of. */
 #include "chrome_writer.h"
 
+#include "chrome_counter.h"
+#include "chrome_instants.h"
 #include "chrome_lines.h"
 #include "chrome_names.h"
 #include "chrome_other_data.h"
@@ -21,67 +23,60 @@
 #include "timeline.h"
 
 #include "base/array.h"
+#include "base/inline.h"
 #include "base/map.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define THREAD_STARTS 64
-#define SOURCES       8 /* those below have a piece of their own */
-
 #define CHROME_TRACING_BYTES (UINT64_C(100) << 20)
 #define ANY_VIEWER_BYTES     (UINT64_C(1) << 30)
 
-/* Counters hold their last point back, because a nanosecond may change it again. An exact one
- * keeps its time as text, so that no time is formatted twice; its value is that of the track. */
+/* Counters hold their last point back, because a nanosecond may change it again. The value of an
+ * exact one that is held is that of the track; thinned ones are held by their curve.
+ *
+ * A track's live figures are summed over all instances that have the same pid (and handle). Nearly
+ * always the same one as before has the next row: the others' sum is kept beside. */
 struct process_track {
-    struct chrome_piece start;      /* of its "Heap total" points, up to the time */
-    struct chrome_ts held;          /* time of the point held back */
-    struct text_leading bytes_text; /* of the point before */
-    uint64_t bytes;                 /* live, summed over the pid's instances */
+    struct chrome_counter counter;
+    int64_t held_ns; /* or CHROME_NO_POINT */
+    uint64_t bytes, other_bytes; /* of all instances, of all but `latest` */
+    uint32_t latest;
     uint32_t pid;
-    bool shown;   /* in this piece */
-    bool counted; /* there are points in finished pieces */
+    bool shown;           /* in this piece */
+    bool counted;         /* there are points in finished pieces */
+    struct curve curve[]; /* one where counters are thinned */
 };
 
 struct heap_track {
-    struct chrome_piece start;    /* of its points, up to the time */
-    struct chrome_piece argument; /* of instants: "heap":"0x1f0000" */
-    char name[24];                /* 0x1f0000 */
-    struct chrome_ts held;
-    struct text_leading bytes_text, blocks_text; /* of the point before */
-    uint64_t bytes, blocks;                      /* live, summed over the pid's instances */
-    bool shown, counted;                         /* as above */
-};
-
-/* The curves of a heap track that is thinned. Each point carries the other value beside its own. */
-struct heap_curves {
-    struct curve bytes, blocks;
+    struct process_track *process;
+    struct chrome_counter counter;
+    int64_t held_ns;
+    uint64_t bytes, other_bytes;
+    uint64_t blocks, other_blocks;
+    uint32_t latest;     /* heap index */
+    bool shown, counted; /* as above */
+    char name[24];       /* 0x1f0000 */
+    struct curve curve[];
 };
 
 struct instance {
-    uint64_t bytes;       /* live, as its last row said */
-    uint32_t track;       /* index + 1 into process_tracks; 0: no row yet */
+    uint64_t bytes; /* live, unless it is its track's latest */
+    struct process_track *track; /* NULL: no row yet */
     uint32_t first_slice; /* heap index, head of the list of its slices; 0: none */
     bool ended;
     uint64_t thread_names; /* bytes they take at the end of a piece, at most; only for pieces */
 };
 
 struct instance_heap {
-    uint64_t bytes; /* live, as its last row said */
-    uint32_t blocks;
-    uint32_t track;   /* index + 1 into heap_tracks; 0: no row yet */
-    int64_t begin_ns; /* of the open slice */
+    uint64_t bytes, blocks;   /* live, unless it is its track's latest */
+    struct heap_track *track; /* NULL: no row yet */
+    int64_t begin_ns;         /* of the open slice */
     uint32_t slice_tid;
     uint32_t next_slice;
     bool slice_open;
     bool slice_carried; /* from a piece into the next */
     bool in_slice_list;
-};
-
-struct thread_start {
-    uint32_t pid, tid;
-    struct chrome_piece start; /* of its instants, up to the time; length 0: unused */
 };
 
 struct chrome {
@@ -91,32 +86,25 @@ struct chrome {
     int64_t bucket_ns; /* of counters */
     int64_t begin_ns;  /* of the time that is shown, or of the piece */
     int64_t latest_ns; /* of the rows so far */
-    bool instants;
+    bool instants;     /* are shown */
     uint64_t tail_bytes;    /* what chrome_tail() writes, at most */
     uint64_t closing_bytes; /* of the piece: what its end takes for the tracks in it, at most */
     uint64_t most_bytes;    /* in a finished piece */
 
     struct instance *instances; /* by process instance */
     size_t instance_count, instance_room;
-    struct process_track *process_tracks;
+    struct process_track **process_tracks; /* in the order of their first rows */
     size_t process_track_count, process_track_room;
     struct map process_track_ids; /* (pid, 0) */
 
     struct instance_heap *heaps; /* by heap index */
     size_t heap_count, heap_room;
-    struct heap_track *heap_tracks;
+    struct heap_track **heap_tracks;
     size_t heap_track_count, heap_track_room;
-    struct map heap_track_ids; /* (handle, process track) */
+    struct map heap_track_ids; /* (handle, pid) */
 
-    struct curve *process_curves; /* beside the tracks, only where counters are thinned */
-    size_t process_curve_room;
-    struct heap_curves *heap_curves;
-    size_t heap_curve_room;
-
-    struct thread_start thread_starts[THREAD_STARTS];
-    struct chrome_piece kinds[EH_REALLOC + 1]; /* "name":"alloc" */
-    struct chrome_piece sources[SOURCES];      /* "source":"lookaside" */
     struct chrome_stacks stacks;
+    struct chrome_instants single; /* events */
     struct chrome_names names;
 };
 
@@ -127,208 +115,168 @@ static int out_of_memory(struct eh_error *e)
 
 /* ---- Counters ---- */
 
-/* The lines are written at `at`, where CHROME_LINE_BYTES are reserved for each. Inlined by force:
- * a call costs a fifth of the line. */
-__attribute__((always_inline)) static inline char *
-put_heap_line(struct chrome_lines *l, char *at, struct heap_track *h, const struct chrome_ts *ts,
-              uint64_t bytes, uint64_t blocks)
-{
-    at = chrome_put_piece(chrome_put_line_start(l, at), &h->start);
-    at = PUT(chrome_put_ts(at, ts), ",\"args\":{\"live bytes\":");
-    at = PUT(chrome_put_sum(at, &h->bytes_text, bytes), ",\"live blocks\":");
-    return PUT(chrome_put_count(at, &h->blocks_text, blocks), "}}");
-}
-
-static inline char *put_total_line(struct chrome_lines *l, char *at, struct process_track *p,
-                                   const struct chrome_ts *ts, uint64_t bytes)
-{
-    at = chrome_put_piece(chrome_put_line_start(l, at), &p->start);
-    at = PUT(chrome_put_ts(at, ts), ",\"args\":{\"live bytes\":");
-    return PUT(chrome_put_sum(at, &p->bytes_text, bytes), "}}");
-}
-
-static void put_heap_point(struct chrome *c, struct heap_track *h,
-                           const struct chrome_ts *ts, uint64_t bytes, uint64_t blocks)
-{
-    char *at = out_reserve(c->lines.out, CHROME_LINE_BYTES);
-    out_commit(c->lines.out, put_heap_line(&c->lines, at, h, ts, bytes, blocks));
-}
-
-static void put_total_point(struct chrome *c, struct process_track *p,
-                            const struct chrome_ts *ts, uint64_t bytes)
-{
-    char *at = out_reserve(c->lines.out, CHROME_LINE_BYTES);
-    out_commit(c->lines.out, put_total_line(&c->lines, at, p, ts, bytes));
-}
-
 /* Both values stand in every point, also where only one of them has an extreme: chrome://tracing
  * takes a value that is left out for 0. Both lie on their true curves. */
-static void put_heap_points(struct chrome *c, struct heap_track *h,
-                            const struct curve_point *bytes, size_t byte_points,
-                            const struct curve_point *blocks, size_t block_points)
-{
-    size_t i = 0, j = 0;
-    while (i < byte_points || j < block_points) {
-        bool both = i < byte_points && j < block_points && bytes[i].time_ns == blocks[j].time_ns;
-        if (j == block_points || (i < byte_points && bytes[i].time_ns <= blocks[j].time_ns)) {
-            put_heap_point(c, h, chrome_ts(&c->lines, bytes[i].time_ns), bytes[i].value,
-                           bytes[i].beside);
-            i++;
-            j += both;
-        } else {
-            put_heap_point(c, h, chrome_ts(&c->lines, blocks[j].time_ns), blocks[j].beside,
-                           blocks[j].value);
-            j++;
-        }
-    }
-}
-
-static void put_total_points(struct chrome *c, struct process_track *p,
+static char *put_heap_points(struct chrome *c, char *at, struct heap_track *h,
                              const struct curve_point *points, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        put_total_point(c, p, chrome_ts(&c->lines, points[i].time_ns), points[i].value);
+    for (const struct curve_point *p = points; p < points + count; p++)
+        at = chrome_put_heap_point(&h->counter, at, &c->lines, p->time_ns, p->value, p->beside);
+    return at;
 }
 
-static void thin_heap(struct chrome *c, size_t track, int64_t time_ns)
+static char *put_total_points(struct chrome *c, char *at, struct process_track *t,
+                              const struct curve_point *points, size_t count)
 {
-    struct heap_track *h = &c->heap_tracks[track];
-    struct heap_curves *curves = &c->heap_curves[track];
-    struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
-    size_t byte_points =
-        curve_add_pair(&curves->bytes, c->bucket_ns, time_ns, h->bytes, h->blocks, bytes);
-    size_t block_points =
-        curve_add_pair(&curves->blocks, c->bucket_ns, time_ns, h->blocks, h->bytes, blocks);
-    put_heap_points(c, h, bytes, byte_points, blocks, block_points);
+    for (const struct curve_point *p = points; p < points + count; p++)
+        at = chrome_put_total_point(&t->counter, at, &c->lines, p->time_ns, p->value);
+    return at;
 }
 
-static void thin_total(struct chrome *c, size_t track, int64_t time_ns)
+EH_RARE static char *close_heap_bucket(struct chrome *c, char *at, struct heap_track *h,
+                                       int64_t time_ns)
 {
-    struct process_track *p = &c->process_tracks[track];
     struct curve_point points[CURVE_POINTS];
-    size_t n = curve_add(&c->process_curves[track], c->bucket_ns, time_ns, p->bytes, points);
-    put_total_points(c, p, points, n);
+    size_t n = curve_add(h->curve, c->bucket_ns, time_ns, h->bytes, h->blocks, points);
+    return put_heap_points(c, at, h, points, n);
 }
 
-/* Whether a change at `time_ns` makes a new point: what steps back belongs to the one held. */
-static inline bool is_later(const struct chrome_ts *held, int64_t time_ns)
+EH_RARE static char *close_total_bucket(struct chrome *c, char *at, struct process_track *p,
+                                        int64_t time_ns)
 {
-    return !held->length || time_ns > held->time_ns;
+    struct curve_point points[CURVE_POINTS];
+    size_t n = curve_add(p->curve, c->bucket_ns, time_ns, p->bytes, 0, points);
+    return put_total_points(c, at, p, points, n);
 }
 
-/* What the row changes in the sums of its heap's and its process's track. */
-static inline void take_heap(struct heap_track *h, struct instance_heap *own,
-                             const struct eh_event *row)
+/* Another instance is the latest from now on. */
+EH_RARE static void change_heap(struct chrome *c, struct heap_track *h, uint32_t heap_index)
 {
-    h->bytes += row->heap_live_bytes - own->bytes;
-    h->blocks += (uint64_t)row->heap_live_blocks - own->blocks;
-    own->bytes = row->heap_live_bytes;
-    own->blocks = row->heap_live_blocks;
+    struct instance_heap *before = &c->heaps[h->latest], *now = &c->heaps[heap_index];
+    before->bytes = h->bytes - h->other_bytes;
+    before->blocks = h->blocks - h->other_blocks;
+    h->other_bytes = h->bytes - now->bytes;
+    h->other_blocks = h->blocks - now->blocks;
+    h->latest = heap_index;
 }
 
-static inline void take_total(struct process_track *p, struct instance *own,
-                              const struct eh_event *row)
+EH_RARE static void change_process(struct chrome *c, struct process_track *p, uint32_t process)
 {
-    p->bytes += row->process_live_bytes - own->bytes;
-    own->bytes = row->process_live_bytes;
+    c->instances[p->latest].bytes = p->bytes - p->other_bytes;
+    p->other_bytes = p->bytes - c->instances[process].bytes;
+    p->latest = process;
 }
 
-/* A row later than what the tracks hold sets it free and is held with its time, which is formatted
- * once for both. */
-static inline void count_exact(struct chrome *c, const struct eh_event *row)
+/* Takes a heap's figures as a point of its track, and writes at `at` what can no longer change: of
+ * an exact counter the point held, if this one is later. What steps back in time belongs to that.
+ * `thinned` is a constant. */
+EH_ALWAYS_INLINE char *count_heap(struct chrome *c, char *at, struct heap_track *h,
+                                  uint32_t heap_index, int64_t time_ns, uint64_t bytes,
+                                  uint64_t blocks, bool thinned)
 {
-    struct instance_heap *own_heap = &c->heaps[row->heap_index];
-    struct instance *own = &c->instances[row->process];
-    struct heap_track *h = &c->heap_tracks[own_heap->track - 1];
-    struct process_track *p = &c->process_tracks[own->track - 1];
-    const struct chrome_ts *ts = chrome_ts(&c->lines, row->time_ns);
-    char *at = out_reserve(c->lines.out, 2 * CHROME_LINE_BYTES);
-    if (is_later(&h->held, row->time_ns)) {
-        if (h->held.length)
-            at = put_heap_line(&c->lines, at, h, &h->held, h->bytes, h->blocks);
-        h->held = *ts;
+    if (!thinned && time_ns > h->held_ns) {
+        at = chrome_put_heap_point(&h->counter, at, &c->lines, h->held_ns, h->bytes, h->blocks);
+        h->held_ns = time_ns;
     }
-    if (is_later(&p->held, row->time_ns)) {
-        if (p->held.length)
-            at = put_total_line(&c->lines, at, p, &p->held, p->bytes);
-        p->held = *ts;
-    }
-    out_commit(c->lines.out, at);
-    take_heap(h, own_heap, row);
-    take_total(p, own, row);
+    if (h->latest != heap_index)
+        change_heap(c, h, heap_index);
+    h->bytes = h->other_bytes + bytes;
+    h->blocks = h->other_blocks + blocks;
+    if (thinned && !curve_extend(h->curve, time_ns, h->bytes, h->blocks, true))
+        at = close_heap_bucket(c, at, h, time_ns);
+    return at;
 }
 
-static void count_thinned(struct chrome *c, const struct eh_event *row)
+/* The same for a process. */
+EH_ALWAYS_INLINE char *count_total(struct chrome *c, char *at, struct process_track *p,
+                                   uint32_t process, int64_t time_ns, uint64_t bytes,
+                                   bool thinned)
 {
-    struct instance_heap *own_heap = &c->heaps[row->heap_index];
-    struct instance *own = &c->instances[row->process];
-    take_heap(&c->heap_tracks[own_heap->track - 1], own_heap, row);
-    take_total(&c->process_tracks[own->track - 1], own, row);
-    thin_heap(c, own_heap->track - 1, row->time_ns);
-    thin_total(c, own->track - 1, row->time_ns);
+    if (!thinned && time_ns > p->held_ns) {
+        at = chrome_put_total_point(&p->counter, at, &c->lines, p->held_ns, p->bytes);
+        p->held_ns = time_ns;
+    }
+    if (p->latest != process)
+        change_process(c, p, process);
+    p->bytes = p->other_bytes + bytes;
+    if (thinned && !curve_extend(p->curve, time_ns, p->bytes, 0, false))
+        at = close_total_bucket(c, at, p, time_ns);
+    return at;
+}
+
+/* What one point each of a heap and its process may write. */
+#define COUNT_BYTES(thinned) (((thinned) ? CURVE_POINTS + CURVE_SINGLE_POINTS : 2) * \
+                              CHROME_POINT_BYTES)
+
+/* A row of a known heap. */
+EH_ALWAYS_INLINE char *count_row(struct chrome *c, char *at, const struct eh_event *row,
+                                 bool thinned)
+{
+    struct heap_track *h = c->heaps[row->heap_index].track;
+    at = count_heap(c, at, h, row->heap_index, row->time_ns, row->heap_live_bytes,
+                    row->heap_live_blocks, thinned);
+    return count_total(c, at, h->process, row->process, row->time_ns, row->process_live_bytes,
+                       thinned);
+}
+
+static void write_counters(struct chrome *c, const struct eh_event *row)
+{
+    char *at = out_reserve(c->lines.out, COUNT_BYTES(true));
+    chrome_commit_lines(&c->lines, at,
+                        c->bucket_ns ? count_row(c, at, row, true)
+                                     : count_row(c, at, row, false));
 }
 
 /* Points of one of them alone: the beginning of the time that is shown, and a process's when another
  * heap changed. */
-static void point_heap(struct chrome *c, struct instance_heap *own, int64_t time_ns,
-                       const struct filter_figures *figures)
+static void point_heap(struct chrome *c, uint32_t heap_index, int64_t time_ns, uint64_t bytes,
+                       uint64_t blocks)
 {
-    struct heap_track *h = &c->heap_tracks[own->track - 1];
-    if (!c->bucket_ns && is_later(&h->held, time_ns)) {
-        if (h->held.length)
-            put_heap_point(c, h, &h->held, h->bytes, h->blocks);
-        h->held = *chrome_ts(&c->lines, time_ns);
-    }
-    h->bytes += figures->bytes - own->bytes;
-    h->blocks += (uint64_t)figures->blocks - own->blocks;
-    own->bytes = figures->bytes;
-    own->blocks = figures->blocks;
-    if (c->bucket_ns)
-        thin_heap(c, own->track - 1, time_ns);
+    struct heap_track *h = c->heaps[heap_index].track;
+    char *begin = out_reserve(c->lines.out, COUNT_BYTES(true));
+    char *end = c->bucket_ns
+                    ? count_heap(c, begin, h, heap_index, time_ns, bytes, blocks, true)
+                    : count_heap(c, begin, h, heap_index, time_ns, bytes, blocks, false);
+    chrome_commit_lines(&c->lines, begin, end);
 }
 
-static void point_total(struct chrome *c, struct instance *own, int64_t time_ns, uint64_t bytes)
+static void point_total(struct chrome *c, uint32_t process, int64_t time_ns, uint64_t bytes)
 {
-    struct process_track *p = &c->process_tracks[own->track - 1];
-    if (!c->bucket_ns && is_later(&p->held, time_ns)) {
-        if (p->held.length)
-            put_total_point(c, p, &p->held, p->bytes);
-        p->held = *chrome_ts(&c->lines, time_ns);
-    }
-    p->bytes += bytes - own->bytes;
-    own->bytes = bytes;
-    if (c->bucket_ns)
-        thin_total(c, own->track - 1, time_ns);
+    struct process_track *p = c->instances[process].track;
+    char *begin = out_reserve(c->lines.out, COUNT_BYTES(true));
+    char *end = c->bucket_ns ? count_total(c, begin, p, process, time_ns, bytes, true)
+                             : count_total(c, begin, p, process, time_ns, bytes, false);
+    chrome_commit_lines(&c->lines, begin, end);
 }
 
-static void flush_heap(struct chrome *c, size_t track)
+static void flush_heap(struct chrome *c, struct heap_track *h)
 {
-    struct heap_track *h = &c->heap_tracks[track];
-    struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
-    if (h->held.length)
-        put_heap_point(c, h, &h->held, h->bytes, h->blocks);
-    h->counted |= h->held.length;
-    h->held.length = 0;
-    if (!c->bucket_ns)
-        return;
-    h->counted |= c->heap_curves[track].bytes.open;
-    size_t byte_points = curve_flush(&c->heap_curves[track].bytes, bytes);
-    size_t block_points = curve_flush(&c->heap_curves[track].blocks, blocks);
-    put_heap_points(c, h, bytes, byte_points, blocks, block_points);
-}
-
-static void flush_total(struct chrome *c, size_t track)
-{
-    struct process_track *p = &c->process_tracks[track];
     struct curve_point points[CURVE_POINTS];
-    if (p->held.length)
-        put_total_point(c, p, &p->held, p->bytes);
-    p->counted |= p->held.length;
-    p->held.length = 0;
-    if (!c->bucket_ns)
-        return;
-    p->counted |= c->process_curves[track].open;
-    put_total_points(c, p, points, curve_flush(&c->process_curves[track], points));
+    char *begin = out_reserve(c->lines.out, COUNT_BYTES(true)), *at = begin;
+    if (c->bucket_ns) {
+        h->counted |= h->curve->open;
+        at = put_heap_points(c, at, h, points, curve_flush(h->curve, points));
+    } else {
+        h->counted |= h->held_ns != CHROME_NO_POINT;
+        at = chrome_put_heap_point(&h->counter, at, &c->lines, h->held_ns, h->bytes, h->blocks);
+        h->held_ns = CHROME_NO_POINT;
+    }
+    chrome_commit_lines(&c->lines, begin, at);
+}
+
+static void flush_total(struct chrome *c, struct process_track *p)
+{
+    struct curve_point points[CURVE_POINTS];
+    char *begin = out_reserve(c->lines.out, COUNT_BYTES(true)), *at = begin;
+    if (c->bucket_ns) {
+        p->counted |= p->curve->open;
+        at = put_total_points(c, at, p, points, curve_flush(p->curve, points));
+    } else {
+        p->counted |= p->held_ns != CHROME_NO_POINT;
+        at = chrome_put_total_point(&p->counter, at, &c->lines, p->held_ns, p->bytes);
+        p->held_ns = CHROME_NO_POINT;
+    }
+    chrome_commit_lines(&c->lines, begin, at);
 }
 
 /* ---- The life of heaps ---- */
@@ -337,19 +285,19 @@ static void put_slice(struct chrome *c, char phase, uint32_t process, uint32_t h
                       int64_t time_ns)
 {
     const struct instance_heap *heap = &c->heaps[heap_index];
-    const char *name = c->heap_tracks[heap->track - 1].name;
+    const char *name = heap->track->name;
     char *at = PUT(chrome_begin_line(&c->lines), "{\"ph\":\"");
     *at++ = phase;
     at = PUT(at, "\",\"cat\":\"heap\",\"id2\":{\"local\":\"");
     at = put_string(at, name);
     at = PUT(at, "\"},\"pid\":");
-    at = put_u64(at, c->process_tracks[c->instances[process].track - 1].pid);
+    at = put_u64(at, c->instances[process].track->pid);
     at = PUT(at, ",\"tid\":");
     at = put_u64(at, heap->slice_tid);
     at = PUT(at, ",\"name\":\"Heap ");
     at = put_string(at, name);
     at = PUT(at, "\",\"ts\":");
-    at = chrome_put_ts(at, chrome_ts(&c->lines, time_ns));
+    at = chrome_put_time(at, &c->lines, time_ns);
     out_commit(c->lines.out, PUT(at, "}"));
 }
 
@@ -397,26 +345,10 @@ static void end_slices(struct chrome *c, uint32_t process, int64_t time_ns)
 
 /* ---- What rows refer to ---- */
 
-static void start_total(struct chrome_piece *start, uint32_t pid)
-{
-    char *at = PUT(start->text, "{\"ph\":\"C\",\"pid\":");
-    at = put_u64(at, pid);
-    chrome_end_piece(start, PUT(at, ",\"name\":\"Heap total\",\"ts\":"));
-}
-
-static void start_heap(struct chrome_piece *start, uint32_t pid, const char *name)
-{
-    char *at = PUT(start->text, "{\"ph\":\"C\",\"pid\":");
-    at = put_u64(at, pid);
-    at = PUT(at, ",\"name\":\"Heap ");
-    at = put_string(at, name);
-    chrome_end_piece(start, PUT(at, "\",\"ts\":"));
-}
-
 /* How much a piece's end takes for what is in it, at most: points held back, the end of a slice,
  * names. Twice the first two is what a row may write. */
-#define HEAP_LINES(c)  ((c)->bucket_ns ? 2 * CURVE_POINTS : 1)
-#define TOTAL_LINES(c) ((c)->bucket_ns ? CURVE_POINTS : 1)
+#define HEAP_LINES(c)  ((c)->bucket_ns ? CURVE_POINTS : 1)
+#define TOTAL_LINES(c) ((c)->bucket_ns ? CURVE_SINGLE_POINTS : 1)
 #define POINT_BYTES    192
 #define SLICE_BYTES    160
 #define NAME_BYTES     128 /* around a name */
@@ -445,7 +377,7 @@ static uint64_t name_bytes(const struct chrome *c, uint32_t process)
 
 static void show_instance(struct chrome *c, uint32_t process)
 {
-    struct process_track *p = &c->process_tracks[c->instances[process].track - 1];
+    struct process_track *p = c->instances[process].track;
     if (!p->shown)
         c->closing_bytes += total_bytes(c);
     p->shown = true;
@@ -455,7 +387,7 @@ static void show_instance(struct chrome *c, uint32_t process)
 
 static void show_heap(struct chrome *c, uint32_t heap_index)
 {
-    struct heap_track *h = &c->heap_tracks[c->heaps[heap_index].track - 1];
+    struct heap_track *h = c->heaps[heap_index].track;
     if (!h->shown)
         c->closing_bytes += heap_bytes(c);
     h->shown = true;
@@ -467,18 +399,19 @@ static bool is_cut(const struct chrome *c)
     return c->context.filter && c->context.filter->by_time;
 }
 
-static int add_process_track(struct chrome *c, uint32_t pid, uint32_t *ret_track)
+static int add_process_track(struct chrome *c, uint32_t process, uint32_t *ret_track)
 {
     size_t n = c->process_track_count;
     if (ARRAY_RESERVE(c->process_tracks, c->process_track_room, n + 1) < 0)
         return -1;
-    if (c->bucket_ns) {
-        if (ARRAY_RESERVE(c->process_curves, c->process_curve_room, n + 1) < 0)
-            return -1;
-        c->process_curves[n] = (struct curve){0};
-    }
-    c->process_tracks[n] = (struct process_track){.pid = pid};
-    start_total(&c->process_tracks[n].start, pid);
+    struct process_track *p = calloc(1, sizeof *p + (c->bucket_ns ? sizeof *p->curve : 0));
+    if (!p)
+        return -1;
+    p->latest = process;
+    p->pid = eh_model_process(c->context.model, process)->pid;
+    p->held_ns = CHROME_NO_POINT;
+    chrome_counter_of_process(&p->counter, p->pid);
+    c->process_tracks[n] = p;
     *ret_track = (uint32_t)++c->process_track_count;
     return 0;
 }
@@ -502,9 +435,9 @@ static int add_instance(struct chrome *c, uint32_t process)
         return -1;
     uint32_t pid = eh_model_process(c->context.model, process)->pid;
     uint32_t *id = map_id(&c->process_track_ids, pid, 0);
-    if (!id || (!*id && add_process_track(c, pid, id) < 0))
+    if (!id || (!*id && add_process_track(c, process, id) < 0))
         return -1;
-    c->instances[process].track = *id;
+    c->instances[process].track = c->process_tracks[*id - 1];
     show_instance(c, process);
     return 0;
 }
@@ -515,27 +448,25 @@ static void begin_heap(struct chrome *c, const struct eh_event *row)
     struct filter_figures before = filter_heap_before(c->context.filter, row->heap_index);
     struct eh_event beginning = *row;
     beginning.time_ns = c->begin_ns;
-    point_heap(c, &c->heaps[row->heap_index], beginning.time_ns, &before);
+    point_heap(c, row->heap_index, beginning.time_ns, before.bytes, before.blocks);
     if (before.created)
         begin_slice(c, &beginning);
 }
 
-static int add_heap_track(struct chrome *c, uint32_t pid, uint64_t handle, uint32_t *ret_track)
+static int add_heap_track(struct chrome *c, const struct eh_event *row, uint32_t *ret_track)
 {
     size_t n = c->heap_track_count;
     if (ARRAY_RESERVE(c->heap_tracks, c->heap_track_room, n + 1) < 0)
         return -1;
-    if (c->bucket_ns) {
-        if (ARRAY_RESERVE(c->heap_curves, c->heap_curve_room, n + 1) < 0)
-            return -1;
-        c->heap_curves[n] = (struct heap_curves){0};
-    }
-    struct heap_track *h = &c->heap_tracks[n];
-    *h = (struct heap_track){0};
-    *put_hex(h->name, handle) = 0;
-    start_heap(&h->start, pid, h->name);
-    char *at = put_string(PUT(h->argument.text, ",\"heap\":\""), h->name);
-    chrome_end_piece(&h->argument, PUT(at, "\""));
+    struct heap_track *h = calloc(1, sizeof *h + (c->bucket_ns ? sizeof *h->curve : 0));
+    if (!h)
+        return -1;
+    h->process = c->instances[row->process].track;
+    h->latest = row->heap_index;
+    h->held_ns = CHROME_NO_POINT;
+    *put_hex(h->name, row->heap) = 0;
+    chrome_counter_of_heap(&h->counter, h->process->pid, h->name);
+    c->heap_tracks[n] = h;
     *ret_track = (uint32_t)++c->heap_track_count;
     return 0;
 }
@@ -552,15 +483,14 @@ static int reserve_heaps(struct chrome *c, size_t count)
 /* The first row of a heap: finds or adds the track of its pid and handle. */
 static int add_heap(struct chrome *c, const struct eh_event *row)
 {
-    uint32_t process_track = c->instances[row->process].track;
-    uint32_t pid = c->process_tracks[process_track - 1].pid;
     if (row->heap_index >= c->heap_count &&
         reserve_heaps(c, eh_model_heaps(c->context.model)) < 0)
         return -1;
-    uint32_t *id = map_id(&c->heap_track_ids, row->heap, process_track);
-    if (!id || (!*id && add_heap_track(c, pid, row->heap, id) < 0))
+    uint32_t *id =
+        map_id(&c->heap_track_ids, row->heap, c->instances[row->process].track->pid);
+    if (!id || (!*id && add_heap_track(c, row, id) < 0))
         return -1;
-    c->heaps[row->heap_index].track = *id;
+    c->heaps[row->heap_index].track = c->heap_tracks[*id - 1];
     show_heap(c, row->heap_index);
     if (is_cut(c))
         begin_heap(c, row);
@@ -570,12 +500,11 @@ static int add_heap(struct chrome *c, const struct eh_event *row)
 /* Where filters leave out what came before: begins the process's counter. */
 static void begin_total(struct chrome *c, const struct eh_event *row)
 {
-    struct instance *own = &c->instances[row->process];
     if (is_cut(c))
-        point_total(c, own, c->begin_ns,
+        point_total(c, row->process, c->begin_ns,
                     filter_process_before(c->context.filter, row->process));
     if (row->flags & EH_HAS_LIVE)
-        point_total(c, own, row->time_ns, row->process_live_bytes);
+        point_total(c, row->process, row->time_ns, row->process_live_bytes);
 }
 
 static int meet_process(struct chrome *c, const struct eh_event *row)
@@ -597,115 +526,9 @@ static int meet_first(struct chrome *c, const struct eh_event *row)
 }
 
 /* Whose heap is known is known, too. */
-static inline int meet(struct chrome *c, const struct eh_event *row)
+static inline bool is_known(const struct chrome *c, const struct eh_event *row)
 {
-    if (row->heap_index < c->heap_count && c->heaps[row->heap_index].track)
-        return 0;
-    return meet_first(c, row);
-}
-
-/* ---- Instants ---- */
-
-static void start_instant(struct chrome_piece *start, uint32_t pid, uint32_t tid)
-{
-    bool known = tid != EH_NO_ID;
-    char *at = PUT(start->text, "{\"ph\":\"i\",\"s\":\"");
-    *at++ = known ? 't' : 'p';
-    at = PUT(at, "\",\"pid\":");
-    at = put_u64(at, pid);
-    at = PUT(at, ",\"tid\":");
-    at = put_u64(at, known ? tid : 0);
-    chrome_end_piece(start, PUT(at, ",\"ts\":"));
-}
-
-/* A row without owner is shown on pid 0, tid 0, whatever its thread. */
-static inline const struct chrome_piece *thread_start(struct chrome *c, const struct eh_event *row)
-{
-    uint32_t pid = c->process_tracks[c->instances[row->process].track - 1].pid;
-    uint32_t tid = row->process ? row->thread_id : EH_NO_ID;
-    struct thread_start *t = &c->thread_starts[(tid >> 2 ^ pid) % THREAD_STARTS];
-    if (!t->start.length || t->pid != pid || t->tid != tid) {
-        t->pid = pid;
-        t->tid = tid;
-        start_instant(&t->start, pid, tid);
-    }
-    return &t->start;
-}
-
-static char *put_source(char *at, uint32_t source)
-{
-    const char *word = eh_source_name(source);
-    at = PUT(at, ",\"source\":\"");
-    at = word ? put_string(at, word) : put_u64(at, source);
-    *at++ = '"';
-    return at;
-}
-
-static void prepare_pieces(struct chrome *c)
-{
-    for (uint32_t kind = 0; kind <= EH_REALLOC; kind++) {
-        char *at = PUT(c->kinds[kind].text, ",\"name\":\"");
-        at = put_string(at, eh_kind_name((enum eh_kind)kind));
-        chrome_end_piece(&c->kinds[kind], PUT(at, "\""));
-    }
-    for (uint32_t source = 0; source < SOURCES; source++)
-        chrome_end_piece(&c->sources[source], put_source(c->sources[source].text, source));
-}
-
-static inline char *put_address(char *at, uint64_t address)
-{
-    at = put_hex(at, address);
-    *at++ = '"';
-    return at;
-}
-
-/* The arguments, each with a comma before it: the cells of the events table that are not empty. */
-static inline char *put_arguments(const struct chrome *c, char *at, const struct eh_event *row)
-{
-    if (row->heap_index)
-        at = chrome_put_piece(at, &c->heap_tracks[c->heaps[row->heap_index].track - 1].argument);
-    else if (row->flags & EH_HAS_HEAP)
-        at = put_address(PUT(at, ",\"heap\":\""), row->heap);
-    if (row->flags & EH_HAS_ADDRESS)
-        at = put_address(PUT(at, ",\"address\":\""), row->address);
-    if (row->flags & EH_HAS_SIZE)
-        at = chrome_put_size(PUT(at, ",\"size_bytes\":"), row->size);
-    if (row->flags & EH_HAS_SOURCE)
-        at = row->source < SOURCES ? chrome_put_piece(at, &c->sources[row->source])
-                                   : put_source(at, row->source);
-    if (row->kind == EH_FREE && row->flags & EH_HAS_LIFETIME)
-        at = put_i64(PUT(at, ",\"lifetime_ns\":"), row->lifetime_ns);
-    if (row->kind == EH_REALLOC && row->flags & EH_HAS_HEAP) {
-        at = put_address(PUT(at, ",\"old_address\":\""), row->old_address);
-        at = chrome_put_size(PUT(at, ",\"old_size_bytes\":"), row->old_size);
-    }
-    return at;
-}
-
-static int put_instant(struct chrome *c, const struct eh_event *row)
-{
-    struct out *o = c->lines.out;
-    uint32_t leaf = 0;
-    if (row->stack && chrome_stacks_leaf(&c->stacks, c->context.model, row->stack, &leaf) < 0)
-        return -1;
-    char *at = chrome_put_piece(chrome_begin_line(&c->lines), thread_start(c, row));
-    at = chrome_put_ts(at, chrome_ts(&c->lines, row->time_ns));
-    at = chrome_put_piece(at, &c->kinds[row->kind]);
-    if (leaf)
-        at = put_u64(PUT(at, ",\"sf\":"), leaf);
-    at = PUT(at, ",\"args\":");
-    /* The first argument's comma makes way for the brace. */
-    char *end = put_arguments(c, at, row);
-    end += end == at;
-    *at++ = '{';
-    if (leaf) {
-        end = end == at ? end : PUT(end, ",");
-        out_commit(o, PUT(end, "\"stack\":\""));
-        chrome_stacks_put_text(o, c->context.model, row->stack);
-        end = PUT(out_reserve(o, CHROME_LINE_BYTES), "\"");
-    }
-    out_commit(o, PUT(end, "}}"));
-    return 0;
+    return row->heap_index < c->heap_count && c->heaps[row->heap_index].track;
 }
 
 /* ---- The end ---- */
@@ -747,8 +570,8 @@ static int put_metadata(struct chrome *c)
         return -1;
     chrome_names_put(&c->names, &c->lines);
     for (size_t i = 0; i < c->process_track_count; i++)
-        if (c->process_tracks[i].shown)
-            chrome_put_sort_index(&c->lines, c->process_tracks[i].pid, i);
+        if (c->process_tracks[i]->shown)
+            chrome_put_sort_index(&c->lines, c->process_tracks[i]->pid, i);
     return 0;
 }
 
@@ -797,9 +620,9 @@ static int end_document(struct chrome *c, int64_t end_ns)
 {
     struct out *o = c->lines.out;
     for (size_t i = 0; i < c->heap_track_count; i++)
-        flush_heap(c, i);
+        flush_heap(c, c->heap_tracks[i]);
     for (size_t i = 0; i < c->process_track_count; i++)
-        flush_total(c, i);
+        flush_total(c, c->process_tracks[i]);
     for (uint32_t i = 0; i < c->instance_count; i++)
         end_slices(c, i, end_ns);
     if (put_metadata(c) < 0)
@@ -824,21 +647,36 @@ static int chrome_tail(void *state, const struct eh_stats *stats, struct eh_erro
 
 /* ---- Pieces ---- */
 
+static void carry_total(struct chrome *c, struct process_track *p)
+{
+    struct curve_point points[CURVE_POINTS];
+    if (c->bucket_ns)
+        curve_add(p->curve, c->bucket_ns, c->begin_ns, p->bytes, 0, points);
+    else
+        p->held_ns = c->begin_ns;
+}
+
+static void carry_heap_track(struct chrome *c, struct heap_track *h)
+{
+    struct curve_point points[CURVE_POINTS];
+    if (c->bucket_ns)
+        curve_add(h->curve, c->bucket_ns, c->begin_ns, h->bytes, h->blocks, points);
+    else
+        h->held_ns = c->begin_ns;
+}
+
 /* A piece begins with the counters and open slices of the processes that have not ended; what has
  * is forgotten. */
 static void carry_instance(struct chrome *c, uint32_t process)
 {
     struct instance *own = &c->instances[process];
     if (own->ended)
-        own->track = 0;
+        own->track = NULL;
     if (!own->track)
         return;
     show_instance(c, process);
-    struct process_track *p = &c->process_tracks[own->track - 1];
-    if (p->counted && c->bucket_ns)
-        thin_total(c, own->track - 1, c->begin_ns);
-    else if (p->counted)
-        p->held = *chrome_ts(&c->lines, c->begin_ns);
+    if (own->track->counted)
+        carry_total(c, own->track);
 }
 
 static void carry_heap(struct chrome *c, uint32_t heap_index)
@@ -846,15 +684,12 @@ static void carry_heap(struct chrome *c, uint32_t heap_index)
     struct instance_heap *own = &c->heaps[heap_index];
     uint32_t process = own->track ? eh_model_heap(c->context.model, heap_index)->process : 0;
     if (own->track && !has_rows(c, process))
-        own->track = 0;
+        own->track = NULL;
     if (!own->track)
         return;
     show_heap(c, heap_index);
-    struct heap_track *h = &c->heap_tracks[own->track - 1];
-    if (h->counted && c->bucket_ns)
-        thin_heap(c, own->track - 1, c->begin_ns);
-    else if (h->counted)
-        h->held = *chrome_ts(&c->lines, c->begin_ns);
+    if (own->track->counted)
+        carry_heap_track(c, own->track);
     if (own->slice_carried)
         open_slice(c, process, heap_index, c->begin_ns);
     own->slice_carried = false;
@@ -865,9 +700,9 @@ static void forget_piece(struct chrome *c)
     chrome_stacks_finish(&c->stacks);
     chrome_names_finish(&c->names);
     for (size_t i = 0; i < c->process_track_count; i++)
-        c->process_tracks[i].shown = false;
+        c->process_tracks[i]->shown = false;
     for (size_t i = 0; i < c->heap_track_count; i++)
-        c->heap_tracks[i].shown = false;
+        c->heap_tracks[i]->shown = false;
     c->closing_bytes = 0;
     c->lines.commas = 0;
 }
@@ -969,7 +804,7 @@ static int chrome_begin(void *state, const struct writer_context *context, struc
     c->latest_ns = context->info->last_event_ns;
     if (reserve_instances(c, eh_model_processes(context->model)) < 0)
         return out_of_memory(e);
-    prepare_pieces(c);
+    chrome_instants_init(&c->single, &c->lines, context->model, &c->stacks);
     timeline_tell(&c->timeline, context);
     if (context->split) {
         c->tail_bytes = 2 * chrome_other_data_bytes(context) + 4;
@@ -994,28 +829,34 @@ static void take_special(struct chrome *c, const struct eh_event *row)
     if (row->kind == EH_PROCESS_END)
         end_instance(c, row);
     else if (row->kind == EH_ELSEWHERE)
-        point_total(c, &c->instances[row->process], row->time_ns, row->process_live_bytes);
+        point_total(c, row->process, row->time_ns, row->process_live_bytes);
 }
 
+static inline bool is_change(const struct eh_event *row)
+{
+    return row->flags & (EH_ADDED | EH_REMOVED | EH_RESIZED);
+}
+
+static inline bool is_instant(const struct eh_event *row)
+{
+    return row->kind <= EH_REALLOC && !(row->flags & EH_HIDDEN);
+}
+
+/* Any row. 0, or -1 when memory ran out. */
 static int add_row(struct chrome *c, const struct eh_event *row)
 {
     if (row->kind > EH_DROP) {
         take_special(c, row);
         return 0;
     }
-    if (meet(c, row) < 0)
+    if (!is_known(c, row) && meet_first(c, row) < 0)
         return -1;
     if (row->time_ns > c->latest_ns)
         c->latest_ns = row->time_ns;
-    bool changes = row->flags & (EH_ADDED | EH_REMOVED | EH_RESIZED) || row->kind == EH_CREATE;
-    if (changes && row->heap_index) {
-        if (c->bucket_ns)
-            count_thinned(c, row);
-        else
-            count_exact(c, row);
-    }
-    if (c->instants && row->kind <= EH_REALLOC && !(row->flags & EH_HIDDEN))
-        return put_instant(c, row);
+    if ((is_change(row) || row->kind == EH_CREATE) && row->heap_index)
+        write_counters(c, row);
+    if (c->instants && is_instant(row))
+        return chrome_write_instant(&c->single, row);
     if (row->kind == EH_CREATE && row->heap_index)
         begin_slice(c, row);
     else if (row->kind == EH_DESTROY && row->heap_index)
@@ -1030,11 +871,54 @@ static int add_row_of_piece(void *state, const struct eh_event *row)
 
 static const struct split_timeline timeline = {bytes_with, cut_piece, add_row_of_piece};
 
+#define ROW_BYTES(thinned) (COUNT_BYTES(thinned) + CHROME_INSTANT_BYTES)
+
+/* Writes the lines of usual rows, allocs, frees, reallocs and drops in known heaps, and returns how
+ * many they are: all rows before the first that is not usual. What is shown is constant in each of
+ * its inlined copies. */
+EH_ALWAYS_INLINE size_t write_rows(struct chrome *c, const struct eh_event *rows, size_t count,
+                                   bool thinned, bool instants)
+{
+    char *begin = out_reserve(c->lines.out, count * ROW_BYTES(thinned)), *at = begin;
+    size_t i = 0;
+    for (; i < count; i++) {
+        const struct eh_event *row = &rows[i];
+        if ((row->kind > EH_REALLOC && row->kind != EH_DROP) || !is_known(c, row) ||
+            (instants && !chrome_is_usual(row)))
+            break;
+        if (row->time_ns > c->latest_ns)
+            c->latest_ns = row->time_ns;
+        if (is_change(row))
+            at = count_row(c, at, row, thinned);
+        if (instants && is_instant(row))
+            at = chrome_put_instant(&c->single, at, row);
+    }
+    chrome_commit_lines(&c->lines, begin, at);
+    return i;
+}
+
+static size_t write_usual_rows(struct chrome *c, const struct eh_event *rows, size_t count)
+{
+    if (c->bucket_ns)
+        return c->instants ? write_rows(c, rows, count, true, true)
+                           : write_rows(c, rows, count, true, false);
+    return c->instants ? write_rows(c, rows, count, false, true)
+                       : write_rows(c, rows, count, false, false);
+}
+
+/* Rows for which room is reserved at once: enough to divide the cost, and the room is no large part
+ * of the sink's buffer. */
+#define ROWS_AT_ONCE 64
+
 static int add_rows(struct chrome *c, const struct eh_event *rows, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (add_row(c, &rows[i]) < 0)
+    const struct eh_event *end = rows + count;
+    while (rows < end) {
+        size_t left = (size_t)(end - rows);
+        rows += write_usual_rows(c, rows, left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE);
+        if (rows < end && add_row(c, rows++) < 0)
             return -1;
+    }
     return 0;
 }
 
@@ -1063,14 +947,16 @@ static int chrome_end(void *state, const struct eh_stats *stats, struct eh_error
 static void chrome_done(void *state)
 {
     struct chrome *c = state;
+    for (size_t i = 0; i < c->process_track_count; i++)
+        free(c->process_tracks[i]);
+    for (size_t i = 0; i < c->heap_track_count; i++)
+        free(c->heap_tracks[i]);
     free(c->instances);
     free(c->process_tracks);
     map_finish(&c->process_track_ids);
     free(c->heaps);
     free(c->heap_tracks);
     map_finish(&c->heap_track_ids);
-    free(c->process_curves);
-    free(c->heap_curves);
     chrome_stacks_finish(&c->stacks);
     chrome_names_finish(&c->names);
 }

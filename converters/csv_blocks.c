@@ -12,7 +12,7 @@
 
 /* With the delimiters between them: time, who, what, address, size, old address and old size,
  * source, lifetime, live bytes and blocks, stack, and the end of the line. */
-_Static_assert(TEXT_I64_BYTES + CSV_WHO_BYTES + CSV_WHAT_BYTES + TEXT_HEX_BYTES + 1 +
+_Static_assert(TEXT_I64_BYTES + CSV_WHO_BYTES + CSV_WHAT_BYTES + TEXT_NEAR_BYTES + 1 +
                        TEXT_U64_BYTES + 1 + TEXT_HEX_BYTES + 1 + TEXT_U64_BYTES +
                        CSV_SOURCE_BYTES + TEXT_I64_BYTES + 1 + TEXT_NEAR_BYTES + 1 +
                        TEXT_NEAR_BYTES + 1 + TEXT_U64_BYTES + 2 + OVERSHOOT <=
@@ -113,26 +113,6 @@ static inline char *put_who(char *at, const struct csv_who *w)
     return at + w->length;
 }
 
-/* The next address is probably in the same 4 GiB. */
-EH_RARE static char *put_new_address(char *at, struct csv_high *h, uint64_t address)
-{
-    uint64_t high = address >> 32;
-    if (!high)
-        return put_hex(at, address);
-    h->above = high + 1;
-    h->length = (uint64_t)(put_hex(h->text, high) - h->text);
-    memcpy(at, h->text, h->length);
-    return put_eight_hex_digits(at + h->length, (uint32_t)address);
-}
-
-static inline char *put_address(char *at, struct csv_high *h, uint64_t address)
-{
-    if ((address >> 32) + 1 != h->above)
-        return put_new_address(at, h, address);
-    memcpy(at, h->text, sizeof h->text);
-    return put_eight_hex_digits(at + h->length, (uint32_t)address);
-}
-
 EH_RARE static char *put_new_time(char *at, struct text_near *n, int64_t time_ns)
 {
     return time_ns < 0 ? put_i64(at, time_ns) : put_new_six(at, n, (uint64_t)time_ns);
@@ -141,7 +121,7 @@ EH_RARE static char *put_new_time(char *at, struct text_near *n, int64_t time_ns
 /* Times before the trace's start are never near another. */
 static inline char *put_time(char *at, struct text_near *n, int64_t time_ns)
 {
-    return is_near(n, (uint64_t)time_ns) ? put_six(at, n, (uint64_t)time_ns)
+    return is_near(&n->range, (uint64_t)time_ns) ? put_six(at, n, (uint64_t)time_ns)
                                          : put_new_time(at, n, time_ns);
 }
 
@@ -193,7 +173,7 @@ EH_ALWAYS_INLINE char *put_line(struct csv_blocks *b, char *at, const struct csv
     const struct csv_what *what = &heap->what[row->kind];
     at = put_who(put_time(at, &b->time, row->time_ns), who);
     memcpy(at, what->text, sizeof what->text);
-    at = put_address(at + what->length, &heap->address, row->address);
+    at = put_near_hex(at + what->length, &heap->address, row->address);
     *at++ = dialect->delimiter;
     if (row->flags & EH_HAS_SIZE)
         at = put_u64(at, row->size);

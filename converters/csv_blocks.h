@@ -27,17 +27,10 @@ struct csv_what {
     char text[CSV_WHAT_BYTES];
 };
 
-/* "0x1d2", what the address written last has in common with those in the same 4 GiB. */
-struct csv_high {
-    uint64_t above; /* its upper 32 bits plus 1, 0: none */
-    uint64_t length;
-    char text[16];
-};
-
 struct csv_block_heap {
     uint64_t heap_index; /* UINT64_MAX: an unused entry */
     struct csv_what what[EH_REALLOC + 1];
-    struct csv_high address;
+    struct text_high address;
     struct text_near live_bytes, live_blocks;
 };
 
@@ -63,7 +56,7 @@ struct csv_blocks {
 void csv_blocks_init(struct csv_blocks *b, const struct csv_sheet *sheet);
 
 /* Room for one row. */
-#define CSV_BLOCK_BYTES 384
+#define CSV_BLOCK_BYTES 400
 
 /* Writes lines at `*at`, where CSV_BLOCK_BYTES are reserved for each row, moves `*at` behind them,
  * and returns how many rows they are: all of those before the first for the general path. */

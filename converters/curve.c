@@ -1,5 +1,6 @@
 #include "curve.h"
 
+#include "base/ckd.h"
 #include "text.h"
 
 #include <string.h>
@@ -7,20 +8,36 @@
 #define EXACT_POINTS_MAX 1000000
 #define AUTO_BUCKETS     100000
 
-static void open_bucket(struct curve *c, int64_t bucket, struct curve_point p)
+/* Puts an extreme in its place behind the first point, unless it is the first or the last one. */
+static size_t insert(const struct curve *c, struct curve_point *out, size_t count,
+                     const struct curve_point *p, unsigned curves)
 {
-    c->first = c->minimum = c->maximum = c->last = p;
-    c->bucket = bucket;
-    c->open = true;
+    if (p->time_ns == c->first.time_ns || p->time_ns == c->last.time_ns)
+        return count;
+    size_t i = count;
+    while (out[i - 1].time_ns > p->time_ns)
+        i--;
+    if (out[i - 1].time_ns == p->time_ns) {
+        out[i - 1].curves |= curves;
+        return count;
+    }
+    memmove(&out[i + 1], &out[i], (count - i) * sizeof *out);
+    out[i] = *p;
+    out[i].curves = curves;
+    return count + 1;
 }
 
-/* `last` may still change while its nanosecond lasts: it counts as an extreme only now. */
+/* The last change may still be replaced while its nanosecond lasts: it is compared only now. */
 static void settle_last(struct curve *c)
 {
-    if (c->last.value < c->minimum.value)
-        c->minimum = c->last;
-    if (c->last.value > c->maximum.value)
-        c->maximum = c->last;
+    if (c->last.value < c->lowest.value)
+        c->lowest = c->last;
+    if (c->last.value > c->highest.value)
+        c->highest = c->last;
+    if (c->last.beside < c->least_beside.beside)
+        c->least_beside = c->last;
+    if (c->last.beside > c->most_beside.beside)
+        c->most_beside = c->last;
 }
 
 size_t curve_flush(struct curve *c, struct curve_point *out)
@@ -29,67 +46,51 @@ size_t curve_flush(struct curve *c, struct curve_point *out)
         return 0;
     c->open = false;
     settle_last(c);
-    bool rises = c->minimum.time_ns < c->maximum.time_ns;
-    const struct curve_point in_time_order[CURVE_POINTS] = {
-        c->first,
-        rises ? c->minimum : c->maximum,
-        rises ? c->maximum : c->minimum,
-        c->last,
-    };
     size_t n = 0;
-    for (size_t i = 0; i < CURVE_POINTS; i++)
-        if (!n || in_time_order[i].time_ns != out[n - 1].time_ns)
-            out[n++] = in_time_order[i];
-    return n;
-}
-
-/* Rounds down, also below zero. */
-static int64_t bucket_of(int64_t time_ns, int64_t bucket_ns)
-{
-    return time_ns / bucket_ns - (time_ns % bucket_ns < 0);
-}
-
-/* Without buckets only `last` is used: it goes out as soon as a later time is seen. */
-static size_t add_exact(struct curve *c, struct curve_point p, struct curve_point *out)
-{
-    size_t n = 0;
-    if (c->open && p.time_ns <= c->last.time_ns)
-        p.time_ns = c->last.time_ns;
-    else if (c->open)
-        out[n++] = c->last;
-    c->first = c->minimum = c->maximum = c->last = p;
-    c->open = true;
-    return n;
-}
-
-size_t curve_add_pair(struct curve *c, int64_t bucket_ns, int64_t time_ns, uint64_t value,
-                      uint64_t beside, struct curve_point *out)
-{
-    struct curve_point p = {time_ns, value, beside};
-    if (bucket_ns <= 0)
-        return add_exact(c, p, out);
-    if (c->open && time_ns <= c->last.time_ns) {
-        p.time_ns = c->last.time_ns;
-        if (c->first.time_ns == p.time_ns)
-            open_bucket(c, c->bucket, p);
-        c->last = p;
-        return 0;
+    if (c->first.time_ns != c->last.time_ns) {
+        out[n++] = c->first;
+        n = insert(c, out, n, &c->lowest, CURVE_OF_VALUE);
+        n = insert(c, out, n, &c->highest, CURVE_OF_VALUE);
+        n = insert(c, out, n, &c->least_beside, CURVE_OF_BESIDE);
+        n = insert(c, out, n, &c->most_beside, CURVE_OF_BESIDE);
     }
-    int64_t bucket = bucket_of(time_ns, bucket_ns);
-    if (c->open && bucket == c->bucket) {
-        settle_last(c);
-        c->last = p;
-        return 0;
-    }
-    size_t n = curve_flush(c, out);
-    open_bucket(c, bucket, p);
+    out[n++] = c->last;
     return n;
+}
+
+static void start(struct curve *c, const struct curve_point *p)
+{
+    c->first = c->lowest = c->highest = c->least_beside = c->most_beside = c->last = *p;
+}
+
+/* Buckets begin at multiples of their length, also below zero. */
+static int64_t bucket_end(int64_t time_ns, int64_t bucket_ns)
+{
+    int64_t into = time_ns % bucket_ns;
+    if (into < 0)
+        into += bucket_ns;
+    return add_saturating(time_ns, bucket_ns - into);
 }
 
 size_t curve_add(struct curve *c, int64_t bucket_ns, int64_t time_ns, uint64_t value,
-                 struct curve_point *out)
+                 uint64_t beside, struct curve_point *out)
 {
-    return curve_add_pair(c, bucket_ns, time_ns, value, 0, out);
+    struct curve_point p = {.time_ns = time_ns, .value = value, .beside = beside,
+                            .curves = CURVE_OF_VALUE | CURVE_OF_BESIDE};
+    if (c->open && time_ns <= c->last.time_ns) {
+        p.time_ns = c->last.time_ns;
+        if (c->first.time_ns == p.time_ns)
+            start(c, &p);
+        c->last = p;
+        return 0;
+    }
+    if (curve_extend(c, time_ns, value, beside, true))
+        return 0;
+    size_t n = curve_flush(c, out);
+    start(c, &p);
+    c->end_ns = bucket_end(time_ns, bucket_ns);
+    c->open = true;
+    return n;
 }
 
 int curve_parse_resolution(int64_t *ret_bucket_ns, const char *text)

@@ -1,12 +1,14 @@
-/* A counter's curve on its way into a trace: the changes of one value over time, of which only the
- * points that a viewer needs come out again.
+/* Counters' curves on their way into a trace: the changes of two values over time, of which only
+ * the points that a viewer needs come out again.
  *
  * Several changes in one nanosecond come out as the last. With a bucket length T, of the points in
- * [kT, (k+1)T) only the first, the minimum, the maximum and the last come out, in time order, so
- * peaks stay true and every point lies on the real curve. A time below its predecessor's is taken
- * as its predecessor's. */
+ * [kT, (k+1)T) only the first, the minimum and the maximum of each value, and the last come out, in
+ * time order, so peaks stay true and every point lies on the real curves. A time below its
+ * predecessor's is taken as its predecessor's. */
 #ifndef ETLHEAP_CONVERTERS_CURVE_H
 #define ETLHEAP_CONVERTERS_CURVE_H
+
+#include "base/inline.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,28 +16,50 @@
 
 struct curve_point {
     int64_t time_ns;
-    uint64_t value;
-    uint64_t beside; /* curve_add_pair(): another value at the same time, carried along */
+    uint64_t value, beside;
+    unsigned curves; /* which of the two curves need it; only in points that come out */
 };
 
-/* Zeroed is a curve without points. */
+#define CURVE_OF_VALUE  1u
+#define CURVE_OF_BESIDE 2u
+
+/* Zeroed is a curve without points. Of a single value `beside` is 0 throughout. */
 struct curve {
-    struct curve_point first, minimum, maximum, last;
-    int64_t bucket; /* index k of the open bucket; unused when exact */
+    struct curve_point first, lowest, highest, least_beside, most_beside, last;
+    int64_t end_ns; /* of the open bucket */
     bool open;
 };
 
-#define CURVE_POINTS 4
+/* Room for the points of one bucket, and how many there are of a single value at most. */
+#define CURVE_POINTS        6
+#define CURVE_SINGLE_POINTS 4
 
-/* Adds a change. `bucket_ns` is T, 0 for exact. Points that can no longer change come out in
- * `out` (room for CURVE_POINTS); returns how many, usually 0 or 1. */
-size_t curve_add(struct curve *c, int64_t bucket_ns, int64_t time_ns, uint64_t value,
-                 struct curve_point *out);
+/* Takes in a change within the open bucket, as nearly all are, and says whether it was one; any
+ * other is for curve_add(). `pair`, a constant, is whether there is a second value. */
+EH_ALWAYS_INLINE bool curve_extend(struct curve *c, int64_t time_ns, uint64_t value,
+                                   uint64_t beside, bool pair)
+{
+    if (time_ns <= c->last.time_ns || time_ns >= c->end_ns || !c->open)
+        return false;
+    /* Only now is it clear that the last change was its nanosecond's last. */
+    if (c->last.value < c->lowest.value)
+        c->lowest = c->last;
+    if (c->last.value > c->highest.value)
+        c->highest = c->last;
+    if (pair && c->last.beside < c->least_beside.beside)
+        c->least_beside = c->last;
+    if (pair && c->last.beside > c->most_beside.beside)
+        c->most_beside = c->last;
+    c->last.time_ns = time_ns;
+    c->last.value = value;
+    c->last.beside = beside;
+    return true;
+}
 
-/* As curve_add, for writers whose points show two values at once: `beside` comes out with the
- * `value` it came with, so a point of one curve lies on the other as well. */
-size_t curve_add_pair(struct curve *c, int64_t bucket_ns, int64_t time_ns, uint64_t value,
-                      uint64_t beside, struct curve_point *out);
+/* Takes in any change. `bucket_ns` is T, at least 1. Points that can no longer change come out in
+ * `out` (room for CURVE_POINTS); returns how many. */
+EH_RARE size_t curve_add(struct curve *c, int64_t bucket_ns, int64_t time_ns, uint64_t value,
+                         uint64_t beside, struct curve_point *out);
 
 /* Takes out what is still held. The curve is then empty and may be used on. */
 size_t curve_flush(struct curve *c, struct curve_point *out);

@@ -21,25 +21,19 @@ void process_counter_open(struct process_counter *c, struct trace *t, uint64_t p
     c->exact.time_ns = INT64_MIN;
 }
 
-/* Points of the same time share a packet. */
-static void write_pair(struct heap_counters *c, struct trace *t, const struct curve_point *bytes,
-                       size_t bytes_count, const struct curve_point *blocks, size_t blocks_count)
+/* A point of both curves is one packet. */
+static void write_pair(struct heap_counters *c, struct trace *t, const struct curve_point *points,
+                       size_t count)
 {
-    char *at = out_reserve(t->out, 2 * CURVE_POINTS * PACKET_COUNTER_BYTES);
-    size_t i = 0, k = 0;
-    while (i < bytes_count || k < blocks_count) {
-        bool has_bytes = k == blocks_count ||
-                         (i < bytes_count && bytes[i].time_ns <= blocks[k].time_ns);
-        bool has_blocks = i == bytes_count ||
-                          (k < blocks_count && blocks[k].time_ns <= bytes[i].time_ns);
-        int64_t ns = has_bytes ? bytes[i].time_ns : blocks[k].time_ns;
-        uint64_t step = sequence_step(&c->sequence, ns);
-        if (has_bytes && has_blocks)
-            at = put_counter_pair(at, &c->pairs, step, bytes[i++].value, blocks[k++].value);
-        else if (has_bytes)
-            at = put_counter(at, &c->singles, step, bytes[i++].value);
+    char *at = out_reserve(t->out, CURVE_POINTS * PACKET_COUNTER_BYTES);
+    for (const struct curve_point *p = points; p < points + count; p++) {
+        uint64_t step = sequence_step(&c->sequence, p->time_ns);
+        if (p->curves == CURVE_OF_VALUE)
+            at = put_counter(at, &c->singles, step, p->value);
+        else if (p->curves == CURVE_OF_BESIDE)
+            at = put_counter_on(at, c->sequence.id, step, c->blocks_track, p->beside);
         else
-            at = put_counter_on(at, c->sequence.id, step, c->blocks_track, blocks[k++].value);
+            at = put_counter_pair(at, &c->pairs, step, p->value, p->beside);
     }
     out_commit(t->out, at);
 }
@@ -55,17 +49,22 @@ static void write_total(struct process_counter *c, struct trace *t,
     out_commit(t->out, at);
 }
 
-void counters_add_thinned(struct heap_counters *heap, struct process_counter *process,
-                          struct trace *t, int64_t bucket_ns, const struct eh_event *row)
+void heap_bucket_close(struct heap_counters *c, struct trace *t, int64_t bucket_ns,
+                       int64_t time_ns, uint64_t bytes, uint64_t blocks)
 {
-    struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
-    size_t i = curve_add(&heap->bytes, bucket_ns, row->time_ns, row->heap_live_bytes, bytes);
-    size_t k = curve_add(&heap->blocks, bucket_ns, row->time_ns, row->heap_live_blocks, blocks);
-    if (i || k)
-        write_pair(heap, t, bytes, i, blocks, k);
-    i = curve_add(&process->bytes, bucket_ns, row->time_ns, row->process_live_bytes, bytes);
-    if (i)
-        write_total(process, t, bytes, i);
+    struct curve_point points[CURVE_POINTS];
+    size_t n = curve_add(&c->curve, bucket_ns, time_ns, bytes, blocks, points);
+    if (n)
+        write_pair(c, t, points, n);
+}
+
+void process_bucket_close(struct process_counter *c, struct trace *t, int64_t bucket_ns,
+                          int64_t time_ns, uint64_t bytes)
+{
+    struct curve_point points[CURVE_POINTS];
+    size_t n = curve_add(&c->curve, bucket_ns, time_ns, bytes, 0, points);
+    if (n)
+        write_total(c, t, points, n);
 }
 
 static void write_held_pair(struct heap_counters *c, struct trace *t)
@@ -87,11 +86,8 @@ static void write_held_total(struct process_counter *c, struct trace *t)
 void heap_counters_point(struct heap_counters *c, struct trace *t, int64_t bucket_ns,
                          const struct curve_point *point)
 {
-    struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
     if (bucket_ns != CURVE_EXACT) {
-        size_t i = curve_add(&c->bytes, bucket_ns, point->time_ns, point->value, bytes);
-        size_t k = curve_add(&c->blocks, bucket_ns, point->time_ns, point->beside, blocks);
-        write_pair(c, t, bytes, i, blocks, k);
+        heap_bucket_close(c, t, bucket_ns, point->time_ns, point->value, point->beside);
         return;
     }
     if (point->time_ns > c->exact.time_ns) {
@@ -106,10 +102,8 @@ void heap_counters_point(struct heap_counters *c, struct trace *t, int64_t bucke
 void process_counter_point(struct process_counter *c, struct trace *t, int64_t bucket_ns,
                            const struct curve_point *point)
 {
-    struct curve_point bytes[CURVE_POINTS];
     if (bucket_ns != CURVE_EXACT) {
-        size_t i = curve_add(&c->bytes, bucket_ns, point->time_ns, point->value, bytes);
-        write_total(c, t, bytes, i);
+        process_bucket_close(c, t, bucket_ns, point->time_ns, point->value);
         return;
     }
     if (point->time_ns > c->exact.time_ns) {
@@ -122,18 +116,17 @@ void process_counter_point(struct process_counter *c, struct trace *t, int64_t b
 
 void heap_counters_flush(struct heap_counters *c, struct trace *t)
 {
-    struct curve_point bytes[CURVE_POINTS], blocks[CURVE_POINTS];
-    c->counted |= c->bytes.open || c->exact.held;
-    size_t i = curve_flush(&c->bytes, bytes), k = curve_flush(&c->blocks, blocks);
-    write_pair(c, t, bytes, i, blocks, k);
+    struct curve_point points[CURVE_POINTS];
+    c->counted |= c->curve.open || c->exact.held;
+    write_pair(c, t, points, curve_flush(&c->curve, points));
     write_held_pair(c, t);
 }
 
 void process_counter_flush(struct process_counter *c, struct trace *t)
 {
     struct curve_point points[CURVE_POINTS];
-    c->counted |= c->bytes.open || c->exact.held;
-    write_total(c, t, points, curve_flush(&c->bytes, points));
+    c->counted |= c->curve.open || c->exact.held;
+    write_total(c, t, points, curve_flush(&c->curve, points));
     write_held_total(c, t);
 }
 
@@ -143,8 +136,8 @@ void heap_counters_reopen(struct heap_counters *c, struct trace *t, uint64_t par
     bool exact = bucket_ns == CURVE_EXACT, counted = c->counted;
     struct curve_point point = {
         .time_ns = ns,
-        .value = exact ? c->exact.bytes : c->bytes.last.value,
-        .beside = exact ? c->exact.blocks : c->blocks.last.value,
+        .value = exact ? c->exact.bytes : c->curve.last.value,
+        .beside = exact ? c->exact.blocks : c->curve.last.beside,
     };
     *c = (struct heap_counters){0};
     heap_counters_open(c, t, parent);
@@ -158,7 +151,7 @@ void process_counter_reopen(struct process_counter *c, struct trace *t, uint64_t
     bool counted = c->counted;
     struct curve_point point = {
         .time_ns = ns,
-        .value = bucket_ns == CURVE_EXACT ? c->exact.bytes : c->bytes.last.value,
+        .value = bucket_ns == CURVE_EXACT ? c->exact.bytes : c->curve.last.value,
     };
     *c = (struct process_counter){0};
     process_counter_open(c, t, parent, rank);

@@ -5,6 +5,7 @@
 #ifndef ETLHEAP_CONVERTERS_PERFETTO_COUNTERS_H
 #define ETLHEAP_CONVERTERS_PERFETTO_COUNTERS_H
 
+#include "base/inline.h"
 #include "curve.h"
 #include "model/event.h"
 #include "perfetto_packet.h"
@@ -22,7 +23,7 @@ struct heap_counters {
     struct counter pairs;       /* packets of the sequence, with both values */
     struct counter singles;     /* and with bytes alone */
     struct exact_point exact;   /* with bucket length CURVE_EXACT */
-    struct curve bytes, blocks; /* with any other */
+    struct curve curve;         /* with any other: bytes, and blocks beside */
     uint64_t blocks_track;
     bool counted; /* there are points before those that are held; known once flushed */
 };
@@ -31,7 +32,7 @@ struct process_counter {
     struct sequence sequence;
     struct counter singles;
     struct exact_point exact;
-    struct curve bytes;
+    struct curve curve;
     bool counted; /* as above */
 };
 
@@ -80,9 +81,24 @@ static inline void counters_add(struct heap_counters *heap, struct process_count
     p->bytes = row->process_live_bytes;
 }
 
-/* The same for counters of which only the points remain that curve_add() leaves. */
-void counters_add_thinned(struct heap_counters *heap, struct process_counter *process,
-                          struct trace *t, int64_t bucket_ns, const struct eh_event *row);
+/* Any change of a thinned counter: writes what the bucket before leaves if it begins another. */
+EH_RARE void heap_bucket_close(struct heap_counters *c, struct trace *t, int64_t bucket_ns,
+                               int64_t time_ns, uint64_t bytes, uint64_t blocks);
+EH_RARE void process_bucket_close(struct process_counter *c, struct trace *t, int64_t bucket_ns,
+                                  int64_t time_ns, uint64_t bytes);
+
+/* The same for counters of which only the points remain that their curves leave. */
+static inline void counters_add_thinned(struct heap_counters *heap,
+                                        struct process_counter *process, struct trace *t,
+                                        int64_t bucket_ns, const struct eh_event *row)
+{
+    if (!curve_extend(&heap->curve, row->time_ns, row->heap_live_bytes, row->heap_live_blocks,
+                      true))
+        heap_bucket_close(heap, t, bucket_ns, row->time_ns, row->heap_live_bytes,
+                          row->heap_live_blocks);
+    if (!curve_extend(&process->curve, row->time_ns, row->process_live_bytes, 0, false))
+        process_bucket_close(process, t, bucket_ns, row->time_ns, row->process_live_bytes);
+}
 
 /* A point of one of them alone, which no row of that heap makes. */
 void heap_counters_point(struct heap_counters *c, struct trace *t, int64_t bucket_ns,

@@ -133,8 +133,8 @@ static void begin_process(struct perfetto *w, struct process *p, uint32_t proces
 
 static uint64_t process_bytes(const struct perfetto *w, uint32_t process)
 {
-    size_t lines = w->bucket_ns == CURVE_EXACT ? 1 : CURVE_POINTS;
-    return lines * PACKET_COUNTER_BYTES +
+    size_t points = w->bucket_ns == CURVE_EXACT ? 1 : CURVE_SINGLE_POINTS;
+    return points * PACKET_COUNTER_BYTES +
            (process < w->thread_names_room ? w->thread_names[process] : 0);
 }
 
@@ -236,7 +236,8 @@ static void begin_heap(struct perfetto *w, struct heap *h, const struct eh_event
     if (!w->filter || !w->filter->by_time)
         return;
     struct filter_figures before = filter_heap_before(w->filter, row->heap_index);
-    struct curve_point point = {w->trace.info->first_event_ns, before.bytes, before.blocks};
+    struct curve_point point = {.time_ns = w->trace.info->first_event_ns, .value = before.bytes,
+                                .beside = before.blocks};
     heap_counters_point(&h->counters, &w->trace, w->bucket_ns, &point);
     if (before.created)
         begin_slice(w, h, row->heap, point.time_ns);
@@ -244,8 +245,8 @@ static void begin_heap(struct perfetto *w, struct heap *h, const struct eh_event
 
 static uint64_t heap_bytes(const struct perfetto *w)
 {
-    size_t lines = w->bucket_ns == CURVE_EXACT ? 1 : 2 * CURVE_POINTS;
-    return (lines + 1) * PACKET_COUNTER_BYTES;
+    size_t points = w->bucket_ns == CURVE_EXACT ? 1 : CURVE_POINTS;
+    return (points + 1) * PACKET_COUNTER_BYTES;
 }
 
 static void describe_heap(struct perfetto *w, struct heap *h, uint64_t handle)

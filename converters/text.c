@@ -39,73 +39,44 @@ char *put_long_u64(char *at, uint64_t value)
     return put_nine_digits(at, (uint32_t)(value % TEXT_TEN_TO_9));
 }
 
-/* Numbers above this are not remembered: no range around one may end beyond 64 bits, and some
- * formats write those that 63 bits do not hold in another way. */
-#define NEAR_MAX (UINT64_MAX / 4)
-
-/* `digits` is how many of `value`'s may change: those with the same others are near. */
-static void remember(struct text_near *n, uint64_t value, unsigned digits, const char *text,
-                     size_t length)
+size_t text_range_set(struct text_range *r, uint64_t value, size_t length, unsigned changing)
 {
-    uint64_t range = digits == 6 ? 1000000 : 1000;
-    n->span = 0;
-    if (value > NEAR_MAX || length + 3 <= digits)
-        return;
-    if (length > digits) {
-        n->above = n->least = value / range * range;
-        n->span = range;
-        n->triples = text_triples;
-        n->kept = 3;
-        n->length = length - digits;
-        memcpy(n->text, text, n->length);
-        return;
+    uint64_t step = changing == 6 ? 1000000 : 1000;
+    *r = (struct text_range){0};
+    /* No range may end beyond 64 bits; some formats write numbers above 63 in another way. */
+    if (value > UINT64_MAX / 4 || length + 3 <= changing)
+        return 0;
+    if (length > changing) {
+        *r = (struct text_range){.least = value / step * step, .span = step,
+                                 .triples = text_triples, .kept = 3};
+        r->above = r->least;
+        return length - changing;
     }
     uint64_t least = 1;
     for (size_t i = 1; i < length; i++)
         least *= 10;
-    n->above = n->length = 0;
-    n->least = least;
-    n->span = 9 * least;
-    n->triples = text_triples + (digits - length);
-    n->kept = 3 - (digits - length);
+    *r = (struct text_range){.least = least, .span = 9 * least,
+                             .triples = text_triples + (changing - length),
+                             .kept = 3 - (changing - length)};
+    return 0;
+}
+
+static char *put_new_near(char *at, struct text_near *n, uint64_t value, unsigned changing)
+{
+    char *end = put_u64(at, value);
+    n->length = text_range_set(&n->range, value, (size_t)(end - at), changing);
+    memcpy(n->text, at, n->length);
+    return end;
 }
 
 char *put_new_six(char *at, struct text_near *n, uint64_t value)
 {
-    char *end = put_u64(at, value);
-    remember(n, value, 6, at, (size_t)(end - at));
-    return end;
+    return put_new_near(at, n, value, 6);
 }
 
 char *put_new_three(char *at, struct text_near *n, uint64_t value)
 {
-    char *end = put_u64(at, value);
-    remember(n, value, 3, at, (size_t)(end - at));
-    return end;
-}
-
-char *put_new_leading(char *at, struct text_leading *l, uint64_t leading)
-{
-    l->above = leading + 1;
-    l->length = (uint64_t)(put_u64(at, leading) - at);
-    memcpy(l->text, at, (size_t)l->length);
-    return at + l->length;
-}
-
-char *put_new_near_u64(char *at, struct text_leading *l, uint64_t value)
-{
-    if (value < 1000000)
-        return put_u64(at, value);
-    at = put_new_leading(at, l, value / 1000000);
-    return put_six_digits(at, (uint32_t)(value % 1000000));
-}
-
-char *put_new_near_u32(char *at, struct text_leading *l, uint32_t value)
-{
-    if (value < 1000)
-        return put_u64(at, value);
-    at = put_new_leading(at, l, value / 1000);
-    return put_triple(at, value % 1000);
+    return put_new_near(at, n, value, 3);
 }
 
 char *put_hex(char *at, uint64_t value)
@@ -123,6 +94,17 @@ char *put_hex(char *at, uint64_t value)
         at = put_hex_pair(at, value >> count * 4 & 0xFF);
     }
     return at;
+}
+
+/* The next address is probably in the same 4 GiB. */
+char *put_new_near_hex(char *at, struct text_high *h, uint64_t address)
+{
+    uint64_t high = address >> 32;
+    if (!high)
+        return put_hex(at, address);
+    h->above = high + 1;
+    h->length = (uint64_t)(put_hex(h->text, high) - h->text);
+    return put_eight_hex_digits(put_bytes(at, h->text, h->length), (uint32_t)address);
 }
 
 char *put_digits(char *at, uint64_t value, unsigned digits)

@@ -48,12 +48,6 @@ static inline char *put_leading_triple(char *at, uint32_t value)
     return at + 3 - zeros;
 }
 
-/* Exactly six digits; value < 10^6. Stores a seventh byte. */
-static inline char *put_six_digits(char *at, uint32_t value)
-{
-    return put_triple(put_triple(at, value / 1000), value % 1000);
-}
-
 static inline char *put_hex_pair(char *at, size_t value)
 {
     memcpy(at, text_hex_pairs + 2 * value, 2);
@@ -89,15 +83,47 @@ static inline char *put_u64(char *at, uint64_t value)
     return put_triple(at, ones);
 }
 
-/* A number as it was last written, and which others are written like it but for their last digits:
- * live figures and times seldom leave those from one row to the next, and then cost neither a
- * division by a variable power of ten nor a branch on their length. Zeroed has none. */
-struct text_near {
+/* Which numbers are written like the one written last but for the last three or six digits: live
+ * figures and times seldom leave those from one row to the next, and then cost no branch on their
+ * length. Zeroed has none. */
+struct text_range {
     uint64_t least, span; /* these are: least, least + 1, ... least + span - 1 */
     uint64_t above;       /* what the digits that stay stand for */
     const char *triples;  /* text_triples, without as many of the first digits behind them ... */
     uint64_t kept;        /* ... as would be leading zeros: 1 to 3 of three are kept */
-    uint64_t length;      /* of the digits that stay */
+};
+
+/* The range of `value`, which has `length` digits of which the last `changing`, 3 or 6, may change.
+ * Returns how many stay. There may be no range: for numbers above UINT64_MAX / 4, and for those of
+ * up to three digits with 6. */
+size_t text_range_set(struct text_range *r, uint64_t value, size_t length, unsigned changing);
+
+static inline bool is_near(const struct text_range *r, uint64_t value)
+{
+    return value - r->least < r->span;
+}
+
+/* The changing digits of a near value: up to six, and up to three. Both store a byte more. */
+static inline char *put_last_six(char *at, const struct text_range *r, uint64_t value)
+{
+    /* By multiplying: exact below 6 000 000, and 2 instructions less than a division's. */
+    uint64_t low = value - r->above, thousands = low * 4294968 >> 32;
+    memcpy(at, r->triples + 4 * thousands, 4);
+    at += r->kept;
+    memcpy(at, text_triples + 4 * (low - 1000 * thousands), 4);
+    return at + 3;
+}
+
+static inline char *put_last_three(char *at, const struct text_range *r, uint64_t value)
+{
+    memcpy(at, r->triples + 4 * (value - r->above), 4);
+    return at + r->kept;
+}
+
+/* A number as it was last written: its range, and the digits that stay. Zeroed is none. */
+struct text_near {
+    struct text_range range;
+    uint64_t length;
     char text[16];
 };
 
@@ -107,76 +133,24 @@ struct text_near {
 EH_RARE char *put_new_six(char *at, struct text_near *n, uint64_t value);
 EH_RARE char *put_new_three(char *at, struct text_near *n, uint64_t value);
 
-static inline bool is_near(const struct text_near *n, uint64_t value)
+static inline char *put_staying(char *at, const struct text_near *n)
 {
-    return value - n->least < n->span;
+    memcpy(at, n->text, sizeof n->text);
+    return at + n->length;
 }
 
 /* put_u64() of numbers that mostly share all but their last six digits. TEXT_NEAR_BYTES. */
 static inline char *put_six(char *at, struct text_near *n, uint64_t value)
 {
-    if (!is_near(n, value))
-        return put_new_six(at, n, value);
-    /* By multiplying: exact below 6 000 000, and 2 instructions less than a division's. */
-    uint64_t low = value - n->above, thousands = low * 4294968 >> 32;
-    memcpy(at, n->text, sizeof n->text);
-    at += n->length;
-    memcpy(at, n->triples + 4 * thousands, 4);
-    at += n->kept;
-    memcpy(at, text_triples + 4 * (low - 1000 * thousands), 4);
-    return at + 3;
+    return is_near(&n->range, value) ? put_last_six(put_staying(at, n), &n->range, value)
+                                     : put_new_six(at, n, value);
 }
 
 /* The same for smaller numbers, which share all but their last three. */
 static inline char *put_three(char *at, struct text_near *n, uint64_t value)
 {
-    if (!is_near(n, value))
-        return put_new_three(at, n, value);
-    memcpy(at, n->text, sizeof n->text);
-    at += n->length;
-    memcpy(at, n->triples + 4 * (value - n->above), 4);
-    return at + n->kept;
-}
-
-/* The leading digits of the number written before: those of sums and times seldom change from one
- * row to the next. Zeroed is none. */
-struct text_leading {
-    uint64_t above; /* what they are as a number, plus 1; 0: none */
-    uint64_t length;
-    char text[16];
-};
-
-/* Writes the digits of `leading` and keeps them. */
-char *put_new_leading(char *at, struct text_leading *l, uint64_t leading);
-
-static inline char *put_kept_leading(char *at, const struct text_leading *l)
-{
-    memcpy(at, l->text, sizeof l->text);
-    return at + l->length;
-}
-
-#define TEXT_NEAR_BYTES 24
-
-/* The slow paths of the two below. */
-char *put_new_near_u64(char *at, struct text_leading *l, uint64_t value);
-char *put_new_near_u32(char *at, struct text_leading *l, uint32_t value);
-
-/* put_u64() of numbers that mostly share all but their last six digits. TEXT_NEAR_BYTES. */
-static inline char *put_near_u64(char *at, struct text_leading *l, uint64_t value)
-{
-    uint64_t high = value / 1000000;
-    if (high + 1 != l->above)
-        return put_new_near_u64(at, l, value);
-    return put_six_digits(put_kept_leading(at, l), (uint32_t)(value - high * 1000000));
-}
-
-/* The same for smaller numbers, which share all but their last three. */
-static inline char *put_near_u32(char *at, struct text_leading *l, uint32_t value)
-{
-    uint32_t high = value / 1000;
-    if (high + UINT64_C(1) != l->above)
-        return put_new_near_u32(at, l, value);
-    return put_triple(put_kept_leading(at, l), value - high * 1000);
+    return is_near(&n->range, value) ? put_last_three(put_staying(at, n), &n->range, value)
+                                     : put_new_three(at, n, value);
 }
 
 static inline char *put_i64(char *at, int64_t value)
@@ -189,6 +163,26 @@ static inline char *put_i64(char *at, int64_t value)
 
 /* Lower case, 0x, no leading zeros. */
 char *put_hex(char *at, uint64_t value);
+
+/* "0x1d2", what the address written last has in common with those in the same 4 GiB. Zeroed is
+ * none. */
+struct text_high {
+    uint64_t above; /* its upper 32 bits plus 1, 0: none */
+    uint64_t length;
+    char text[16];
+};
+
+/* put_hex() of addresses that mostly lie near each other, and its slow path. TEXT_NEAR_BYTES. */
+EH_RARE char *put_new_near_hex(char *at, struct text_high *h, uint64_t address);
+
+static inline char *put_near_hex(char *at, struct text_high *h, uint64_t address)
+{
+    if ((address >> 32) + 1 != h->above)
+        return put_new_near_hex(at, h, address);
+    memcpy(at, h->text, sizeof h->text);
+    return put_eight_hex_digits(at + h->length, (uint32_t)address);
+}
+
 /* Exactly `digits` digits with leading zeros; value < 10^digits. */
 char *put_digits(char *at, uint64_t value, unsigned digits);
 

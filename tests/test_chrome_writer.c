@@ -1,8 +1,10 @@
 #include "chrome_writer.h"
 
+#include "chrome_counter.h"
 #include "model/build.h"
 
 #include <check.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,6 +272,64 @@ START_TEST(counters)
                 "\"args\":{\"live bytes\":32}}");
     assert_count("\"ph\":\"C\"", 4);
     assert_count("\"ph\":\"i\"", 0);
+}
+END_TEST
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *state >> 11;
+}
+
+/* A value near `v`, or of any length. */
+static uint64_t wander(uint64_t *state, uint64_t v)
+{
+    if (next_random(state) % 32 == 0)
+        return next_random(state) >> next_random(state) % 53;
+    uint64_t step = next_random(state) % 400;
+    return next_random(state) % 2 ? v + step : v - step % (v + 1);
+}
+
+/* Points after one another, whatever of the last one's line they share, against printf. */
+static void check_points(uint32_t pid, const char *name, uint64_t seed)
+{
+    struct chrome_lines lines = {.base_ns = 0};
+    struct chrome_counter heap, total;
+    char line[2 * CHROME_POINT_BYTES], want[CHROME_POINT_BYTES];
+    uint64_t ns = 0, bytes = 5, blocks = 1;
+    chrome_counter_of_heap(&heap, pid, name);
+    chrome_counter_of_process(&total, pid);
+    for (int i = 0; i < 20000; i++) {
+        ns = wander(&seed, ns);
+        bytes = wander(&seed, bytes);
+        blocks = wander(&seed, blocks);
+        memset(line, '#', sizeof line);
+        char *end = chrome_put_heap_point(&heap, line, &lines, (int64_t)ns, bytes, blocks);
+        snprintf(want, sizeof want,
+                 ",\n{\"ph\":\"C\",\"pid\":%" PRIu32 ",\"name\":\"Heap %s\",\"ts\":%" PRIu64
+                 ".%03u,\"args\":{\"live bytes\":%" PRIu64 ",\"live blocks\":%" PRIu64 "}}",
+                 pid, name, ns / 1000, (unsigned)(ns % 1000), bytes, blocks);
+        if ((size_t)(end - line) != strlen(want) || memcmp(line, want, strlen(want)))
+            ck_abort_msg("%.*s is not %s", (int)(end - line), line, want);
+        if (line[CHROME_POINT_BYTES] != '#')
+            ck_abort_msg("%s goes beyond its room", want);
+        end = chrome_put_total_point(&total, line, &lines, (int64_t)ns, bytes);
+        snprintf(want, sizeof want,
+                 ",\n{\"ph\":\"C\",\"pid\":%" PRIu32 ",\"name\":\"Heap total\",\"ts\":%" PRIu64
+                 ".%03u,\"args\":{\"live bytes\":%" PRIu64 "}}",
+                 pid, ns / 1000, (unsigned)(ns % 1000), bytes);
+        if ((size_t)(end - line) != strlen(want) || memcmp(line, want, strlen(want)))
+            ck_abort_msg("%.*s is not %s", (int)(end - line), line, want);
+    }
+}
+
+START_TEST(points_of_every_length)
+{
+    for (uint64_t seed = 1; seed < 8; seed++) {
+        check_points(4, "0x1", seed);
+        check_points(2100, "0x1a400000000", seed);
+        check_points(UINT32_MAX, "0xffffffffffffffff", seed);
+    }
 }
 END_TEST
 
@@ -581,6 +641,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, empty_trace);
     tcase_add_test(tests, counters);
+    tcase_add_test(tests, points_of_every_length);
     tcase_add_test(tests, thinned_counters_carry_both_values);
     tcase_add_test(tests, instants);
     tcase_add_test(tests, instants_by_size_of_the_trace);

@@ -26,6 +26,15 @@ static uint64_t next_random(uint64_t *state)
     return *state >> 33;
 }
 
+/* As the writers do: the short way first. */
+static size_t next(struct curve *c, int64_t bucket_ns, int64_t time_ns, uint64_t value,
+                   uint64_t beside, struct curve_point *out)
+{
+    return curve_extend(c, time_ns, value, beside, true)
+               ? 0
+               : curve_add(c, bucket_ns, time_ns, value, beside, out);
+}
+
 /* Random changes with equal times and steps back; as the naive history, times are clamped and of
  * equal ones the last stays. */
 static void play(struct history *h, int64_t bucket_ns, uint64_t seed)
@@ -36,12 +45,12 @@ static void play(struct history *h, int64_t bucket_ns, uint64_t seed)
     for (size_t i = 0; i < CHANGES; i++) {
         time_ns += (int64_t)(next_random(&seed) % 12) - 2;
         latest = time_ns > latest ? time_ns : latest;
-        uint64_t value = next_random(&seed) % 50, beside = next_random(&seed);
+        uint64_t value = next_random(&seed) % 50, beside = next_random(&seed) % 60;
         if (h->count && h->changes[h->count - 1].time_ns == latest)
             h->count--;
         h->changes[h->count++] = (struct change){latest, value, beside};
-        h->point_count += curve_add_pair(&c, bucket_ns, time_ns, value, beside,
-                                         h->points + h->point_count);
+        h->point_count += next(&c, bucket_ns, time_ns, value, beside,
+                                h->points + h->point_count);
     }
     h->point_count += curve_flush(&c, h->points + h->point_count);
     ck_assert_uint_eq(curve_flush(&c, h->points + h->point_count), 0);
@@ -55,12 +64,21 @@ static const struct change *change_at(const struct history *h, int64_t time_ns)
     return NULL;
 }
 
-static bool has_point(const struct history *h, const struct change *c)
+static bool has_point(const struct history *h, const struct change *c, unsigned curves)
 {
     for (size_t i = 0; i < h->point_count; i++)
         if (h->points[i].time_ns == c->time_ns)
-            return true;
+            return (h->points[i].curves & curves) == curves;
     return false;
+}
+
+/* How many points of the history's belong to the curve. */
+static size_t points_of(const struct history *h, unsigned curve)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < h->point_count; i++)
+        n += (h->points[i].curves & curve) != 0;
+    return n;
 }
 
 static void check_points_are_true(const struct history *h)
@@ -86,6 +104,7 @@ static int64_t floor_division(int64_t a, int64_t b)
 static size_t check_bucket(const struct history *h, int64_t bucket_ns, size_t *at)
 {
     const struct change *first = &h->changes[*at], *last = first, *low = first, *high = first;
+    const struct change *least = first, *most = first;
     int64_t bucket = floor_division(first->time_ns, bucket_ns);
     for (; *at < h->count; ++*at) {
         const struct change *c = &h->changes[*at];
@@ -94,19 +113,23 @@ static size_t check_bucket(const struct history *h, int64_t bucket_ns, size_t *a
         last = c;
         low = c->value < low->value ? c : low;
         high = c->value > high->value ? c : high;
+        least = c->beside < least->beside ? c : least;
+        most = c->beside > most->beside ? c : most;
     }
-    ck_assert(has_point(h, first));
-    ck_assert(has_point(h, low));
-    ck_assert(has_point(h, high));
-    ck_assert(has_point(h, last));
+    ck_assert(has_point(h, first, CURVE_OF_VALUE | CURVE_OF_BESIDE));
+    ck_assert(has_point(h, low, CURVE_OF_VALUE));
+    ck_assert(has_point(h, high, CURVE_OF_VALUE));
+    ck_assert(has_point(h, least, CURVE_OF_BESIDE));
+    ck_assert(has_point(h, most, CURVE_OF_BESIDE));
+    ck_assert(has_point(h, last, CURVE_OF_VALUE | CURVE_OF_BESIDE));
     return 1;
 }
 
-START_TEST(exact_keeps_every_change)
+START_TEST(nanoseconds_keep_every_change)
 {
     struct history h;
     for (uint64_t seed = 1; seed <= 50; seed++) {
-        play(&h, CURVE_EXACT, seed);
+        play(&h, 1, seed);
         check_points_are_true(&h);
         ck_assert_uint_eq(h.point_count, h.count);
     }
@@ -124,7 +147,8 @@ START_TEST(buckets_keep_first_extremes_and_last)
             size_t buckets = 0;
             for (size_t at = 0; at < h.count;)
                 buckets += check_bucket(&h, lengths[l], &at);
-            ck_assert_uint_le(h.point_count, buckets * CURVE_POINTS);
+            ck_assert_uint_le(points_of(&h, CURVE_OF_VALUE), buckets * 4);
+            ck_assert_uint_le(points_of(&h, CURVE_OF_BESIDE), buckets * 4);
         }
     }
 }
@@ -134,9 +158,9 @@ START_TEST(points_come_out_one_change_later)
 {
     struct curve c = {0};
     struct curve_point out[CURVE_POINTS];
-    ck_assert_uint_eq(curve_add(&c, CURVE_EXACT, 10, 1, out), 0);
-    ck_assert_uint_eq(curve_add(&c, CURVE_EXACT, 10, 2, out), 0);
-    ck_assert_uint_eq(curve_add(&c, CURVE_EXACT, 11, 3, out), 1);
+    ck_assert_uint_eq(curve_add(&c, 1, 10, 1, 0, out), 0);
+    ck_assert_uint_eq(curve_add(&c, 1, 10, 2, 0, out), 0);
+    ck_assert_uint_eq(curve_add(&c, 1, 11, 3, 0, out), 1);
     ck_assert_int_eq(out[0].time_ns, 10);
     ck_assert_uint_eq(out[0].value, 2);
     ck_assert_uint_eq(curve_flush(&c, out), 1);
@@ -149,12 +173,24 @@ START_TEST(bucket_borders)
 {
     struct curve c = {0};
     struct curve_point out[CURVE_POINTS];
-    ck_assert_uint_eq(curve_add(&c, 10, -1, 5, out), 0);
-    ck_assert_uint_eq(curve_add(&c, 10, 0, 6, out), 1); /* [-10, 0) and [0, 10) */
+    ck_assert_uint_eq(curve_add(&c, 10, -1, 5, 0, out), 0);
+    ck_assert_uint_eq(curve_add(&c, 10, 0, 6, 0, out), 1); /* [-10, 0) and [0, 10) */
     ck_assert_int_eq(out[0].time_ns, -1);
-    ck_assert_uint_eq(curve_add(&c, 10, 9, 7, out), 0);
-    ck_assert_uint_eq(curve_add(&c, 10, 10, 8, out), 2);
+    ck_assert_uint_eq(curve_add(&c, 10, 9, 7, 0, out), 0);
+    ck_assert_uint_eq(curve_add(&c, 10, 10, 8, 0, out), 2);
     ck_assert_int_eq(out[1].time_ns, 9);
+}
+END_TEST
+
+START_TEST(longest_bucket)
+{
+    struct curve c = {0};
+    struct curve_point out[CURVE_POINTS];
+    ck_assert_uint_eq(curve_add(&c, INT64_MAX, -1, 5, 0, out), 0);
+    ck_assert_uint_eq(curve_add(&c, INT64_MAX, 0, 6, 0, out), 1);
+    ck_assert_uint_eq(curve_add(&c, INT64_MAX, INT64_MAX / 2, 7, 0, out), 0);
+    ck_assert_uint_eq(curve_add(&c, INT64_MAX / 2, INT64_MAX - 1, 8, 0, out), 0);
+    ck_assert_uint_eq(curve_flush(&c, out), 2);
 }
 END_TEST
 
@@ -215,10 +251,11 @@ int main(void)
 {
     Suite *suite = suite_create("curve");
     TCase *tests = tcase_create("curve");
-    tcase_add_test(tests, exact_keeps_every_change);
+    tcase_add_test(tests, nanoseconds_keep_every_change);
     tcase_add_test(tests, buckets_keep_first_extremes_and_last);
     tcase_add_test(tests, points_come_out_one_change_later);
     tcase_add_test(tests, bucket_borders);
+    tcase_add_test(tests, longest_bucket);
     tcase_add_test(tests, resolution_words);
     tcase_add_test(tests, auto_resolution);
     tcase_add_test(tests, timeline_choices);

@@ -84,12 +84,14 @@ END_TEST
 
 START_TEST(fixed_widths)
 {
+    struct text_range range;
+    ck_assert_uint_eq(text_range_set(&range, 1000000, 7, 6), 1);
     for (uint32_t v = 0; v < 1000000; v++) {
         struct slot s;
         char want[16];
         slot_init(&s);
         snprintf(want, sizeof want, "%06" PRIu32, v);
-        expect(&s, put_six_digits(s.bytes, v), 7, want);
+        expect(&s, put_last_six(s.bytes, &range, 1000000 + v), 7, want);
         uint32_t mixed = v * 2654435761u;
         slot_init(&s);
         snprintf(want, sizeof want, "%08" PRIx32, mixed);
