@@ -7,6 +7,7 @@ against etl2csv; so here only the reader has to agree.
 import collections
 import csv
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -42,7 +43,7 @@ SELECT 'process' AS kind, pid AS a, hex(coalesce(name, '')) AS b, start_ts AS c,
 FROM process
 UNION ALL
 SELECT 'counter', p.pid, hex(coalesce(parent.name, '')), hex(t.name), coalesce(t.unit, ''),
-    c.ts, printf('%.0f', c.value), 0
+    c.ts, c.value, 0
 FROM counter c JOIN counter_track t ON t.id = c.track_id
 LEFT JOIN process_counter_track pt ON pt.id = t.id LEFT JOIN process p USING (upid)
 LEFT JOIN track parent ON parent.id = t.parent_id
@@ -63,6 +64,20 @@ SELECT 'sample', p.pid, h.ts, h.heap_name, path, sum(max(size, 0)), -sum(min(siz
 FROM heap_profile_allocation h JOIN chain ON leaf = callsite_id AND next IS NULL
 JOIN process p USING (upid)
 GROUP BY upid, h.ts, h.heap_name, callsite_id
+UNION ALL
+""" + COMPLAINTS
+
+
+CHROME_QUERY = """
+SELECT 'counter' AS kind, p.pid AS a, hex(t.name) AS b, c.ts AS c, c.value AS d, 0 AS e, 0 AS f,
+    0 AS g
+FROM counter c JOIN process_counter_track t ON t.id = c.track_id JOIN process p USING (upid)
+UNION ALL
+SELECT 'process', pid, hex(name), 0, 0, 0, 0, 0 FROM process WHERE name IS NOT NULL
+UNION ALL
+SELECT 'instant', s.name, s.ts, extract_arg(s.arg_set_id, 'args.heap'),
+    extract_arg(s.arg_set_id, 'args.address'), extract_arg(s.arg_set_id, 'args.size_bytes'), 0, 0
+FROM slice s WHERE s.dur = 0 AND s.name IN ('alloc', 'free', 'realloc')
 UNION ALL
 """ + COMPLAINTS
 
@@ -143,7 +158,8 @@ class TraceProcessorTestCase(support.CliTestCase):
                 expected[self.pid(trace, uuid), name, track['name'],
                          units[track['counter']['unit']], time, float(value)] += 1
         found = collections.Counter(
-            (unsigned(r[0]), text(r[1]), text(r[2]), r[3], int(r[4]), float(r[5])) for r in rows['counter'])
+            (unsigned(r[0]), text(r[1]), text(r[2]), r[3], int(r[4]), float(r[5]))
+            for r in rows['counter'])
         self.assertEqual(found, expected)
 
     def check_slices(self, trace, rows):
@@ -243,15 +259,43 @@ class Perfetto(TraceProcessorTestCase):
 
 class Chrome(TraceProcessorTestCase):
 
-    def test_no_complaints(self):
+    def nanoseconds(self, microseconds):
+        """`ts` as written, which has three decimals."""
+        whole, _, fraction = microseconds.partition('.')
+        return int(whole) * 1000 + int(fraction)
+
+    def check(self, inputs):
+        path = self.path('out.json')
+        done = support.run('etl2chrome', '-q', '-f', '-o', path, *inputs, status=None)
+        if done.returncode == 1:
+            return
+        with open(path, encoding='utf-8') as f:
+            events = json.load(f, parse_float=str)['traceEvents']
+        rows = self.query(path, CHROME_QUERY)
+        self.assertEqual(rows['complaint'], [])
+        expected = collections.Counter(
+            (e['pid'], e['name'] + ' ' + key, self.nanoseconds(e['ts']), float(int(str(value), 0)))
+            for e in events if e['ph'] == 'C' for key, value in e['args'].items())
+        self.assertEqual(collections.Counter(
+            (unsigned(r[0]), text(r[1]), int(r[2]), float(r[3])) for r in rows['counter']),
+            expected)
+        names = {(e['pid'], e['args']['name']) for e in events if e['name'] == 'process_name'}
+        self.assertEqual({(unsigned(r[0]), text(r[1])) for r in rows['process']}, names)
+        self.assertEqual(
+            collections.Counter(tuple(r[:5]) for r in rows['instant']),
+            collections.Counter(
+                (e['name'], str(self.nanoseconds(e['ts'])), e['args'].get('heap'),
+                 e['args'].get('address'), self.size(e['args'])) for e in events
+                if e['ph'] == 'i'))
+
+    def size(self, args):
+        return str(args['size_bytes']) if 'size_bytes' in args else None
+
+    def test_cases(self):
         shell()
         for name in support.cases():
             with self.subTest(name):
-                path = self.path('out.json')
-                done = support.run('etl2chrome', '-q', '-f', '-o', path, *self.build_case(name),
-                                   status=None)
-                if done.returncode != 1:
-                    self.assertEqual(self.query(path, COMPLAINTS)['complaint'], [])
+                self.check(self.build_case(name))
 
 
 if __name__ == '__main__':
