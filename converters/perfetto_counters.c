@@ -2,21 +2,22 @@
 
 #include "perfetto_tracks.h"
 
-void heap_counters_open(struct heap_counters *c, struct trace *t, uint64_t parent)
+void heap_counters_open(struct heap_counters *c, struct trace *t, int64_t from_ns,
+                        uint64_t parent)
 {
     uint64_t bytes_track = track_counter(t, parent, "live bytes", TRACK_BYTES, 1);
     c->blocks_track = track_counter(t, parent, "live blocks", TRACK_COUNT, 2);
-    sequence_open(&c->sequence, t, bytes_track, c->blocks_track);
+    sequence_open(&c->sequence, t, from_ns, bytes_track, c->blocks_track);
     counter_init(&c->pairs, c->sequence.id);
     counter_init(&c->singles, c->sequence.id);
     c->exact.time_ns = INT64_MIN;
 }
 
-void process_counter_open(struct process_counter *c, struct trace *t, uint64_t parent,
-                          int32_t rank)
+void process_counter_open(struct process_counter *c, struct trace *t, int64_t from_ns,
+                          uint64_t parent, int32_t rank)
 {
     uint64_t track = track_counter(t, parent, "Heap live bytes", TRACK_BYTES, rank);
-    sequence_open(&c->sequence, t, track, 0);
+    sequence_open(&c->sequence, t, from_ns, track, 0);
     counter_init(&c->singles, c->sequence.id);
     c->exact.time_ns = INT64_MIN;
 }
@@ -140,7 +141,7 @@ void heap_counters_reopen(struct heap_counters *c, struct trace *t, uint64_t par
         .beside = exact ? c->exact.blocks : c->curve.last.beside,
     };
     *c = (struct heap_counters){0};
-    heap_counters_open(c, t, parent);
+    heap_counters_open(c, t, ns, parent);
     if (counted)
         heap_counters_point(c, t, bucket_ns, &point);
 }
@@ -154,7 +155,7 @@ void process_counter_reopen(struct process_counter *c, struct trace *t, uint64_t
         .value = bucket_ns == CURVE_EXACT ? c->exact.bytes : c->curve.last.value,
     };
     *c = (struct process_counter){0};
-    process_counter_open(c, t, parent, rank);
+    process_counter_open(c, t, ns, parent, rank);
     if (counted)
         process_counter_point(c, t, bucket_ns, &point);
 }

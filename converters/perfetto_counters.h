@@ -38,10 +38,12 @@ struct process_counter {
 
 /* In points of a heap, curve_point.value is its live bytes, .beside its live blocks. */
 
-/* Describes the tracks below `parent` (a process's counter at `rank`) and opens the sequence. */
-void heap_counters_open(struct heap_counters *c, struct trace *t, uint64_t parent);
-void process_counter_open(struct process_counter *c, struct trace *t, uint64_t parent,
-                          int32_t rank);
+/* Describes the tracks below `parent` (a process's counter at `rank`) and opens the sequence, whose
+ * points will not be earlier than `from_ns`. */
+void heap_counters_open(struct heap_counters *c, struct trace *t, int64_t from_ns,
+                        uint64_t parent);
+void process_counter_open(struct process_counter *c, struct trace *t, int64_t from_ns,
+                          uint64_t parent, int32_t rank);
 
 /* What is held, written at `at`, where PACKET_COUNTER_BYTES are reserved. */
 static inline char *put_held_pair(char *at, struct heap_counters *c)

@@ -84,9 +84,9 @@ static void add_sources(struct names *n, Perfetto__InternedData *data)
     data->debug_annotation_string_values = n->sources;
 }
 
-void instants_open(struct instants *i, struct sequence *s)
+void instants_open(struct instants *i, struct sequence *s, int64_t from_ns)
 {
-    sequence_open(s, i->trace, 0, 0);
+    sequence_open(s, i->trace, from_ns, 0, 0);
     struct names names;
     Perfetto__InternedData data = PERFETTO__INTERNED_DATA__INIT;
     add_kinds(&names, &data);

@@ -14,8 +14,9 @@ struct instants {
     size_t stack_known_room;
 };
 
-/* Opens the sequence of one process's instants and names what they refer to. */
-void instants_open(struct instants *i, struct sequence *s);
+/* Opens the sequence of one process's instants, which will not be earlier than `from_ns`, and names
+ * what they refer to. */
+void instants_open(struct instants *i, struct sequence *s, int64_t from_ns);
 
 /* `track` is where to show it: the thread's uuid, or the process's. */
 void instants_write(struct instants *i, struct sequence *s, uint64_t track,

@@ -77,6 +77,7 @@ struct profile_stream {
 struct profile {
     uint32_t process;
     uint32_t streams, first_stream, last_stream; /* count; numbers plus 1 */
+    int64_t from_ns; /* of profile_open() */
     int64_t first_ns, now_ns;
     uint64_t records, expected; /* heap records seen, and in all */
     uint64_t dumps_passed;      /* of the evenly spaced ones */
@@ -104,12 +105,9 @@ static uint64_t next_dump(const struct profiles *p, const struct profile *f)
     return f->expected / p->dumps * k + (rest * k + p->dumps - 1) / p->dumps;
 }
 
-uint32_t profile_open(struct profiles *p, uint32_t process)
+/* The number of a new profile, UINT32_MAX without memory. */
+static uint32_t add_profile(struct profiles *p, uint32_t process)
 {
-    if (!p->dumps)
-        return UINT32_MAX;
-    if (process < p->of_process_room && p->of_process[process])
-        return p->of_process[process] - 1;
     if (ARRAY_RESERVE(p->all, p->room, p->count + 1) < 0) {
         p->trace->out_of_memory = true;
         return UINT32_MAX;
@@ -123,6 +121,24 @@ uint32_t profile_open(struct profiles *p, uint32_t process)
     };
     f->next_dump = next_dump(p, f);
     return (uint32_t)p->count++;
+}
+
+/* The profile that profile_earlier() opened for the process, UINT32_MAX without. */
+static uint32_t earlier_profile(const struct profiles *p, uint32_t process)
+{
+    return process < p->of_process_room ? p->of_process[process] - 1 : UINT32_MAX;
+}
+
+uint32_t profile_open(struct profiles *p, uint32_t process, int64_t from_ns)
+{
+    if (!p->dumps)
+        return UINT32_MAX;
+    uint32_t profile = earlier_profile(p, process);
+    if (profile == UINT32_MAX)
+        profile = add_profile(p, process);
+    if (profile != UINT32_MAX)
+        p->all[profile].from_ns = trace_clamp(p->trace, from_ns);
+    return profile;
 }
 
 /* --- Dumps ------------------------------------------------------------------------------- */
@@ -603,6 +619,8 @@ static int64_t start(struct profiles *p, struct profile *f, int64_t ns)
     f->started = true;
     f->due = f->has_earlier;
     f->first_ns = trace_clamp(p->trace, f->has_earlier ? p->from_ns : ns);
+    if (f->first_ns < f->from_ns)
+        f->first_ns = f->from_ns;
     return f->first_ns;
 }
 
@@ -640,7 +658,9 @@ static uint32_t find_or_open(struct profiles *p, uint32_t process)
         p->trace->out_of_memory = true;
         return UINT32_MAX;
     }
-    uint32_t profile = profile_open(p, process);
+    uint32_t profile = earlier_profile(p, process);
+    if (profile == UINT32_MAX)
+        profile = add_profile(p, process);
     p->of_process[process] = profile + 1;
     return profile;
 }

@@ -48,9 +48,10 @@ struct profiles {
     struct map same_stack; /* (hash of frames, stream) to site + 1 */
 };
 
-/* Begins the profile of a process instance, which must not be the unknown owner.
- * Returns its number, or UINT32_MAX when memory ran out or no profile is wanted. */
-uint32_t profile_open(struct profiles *p, uint32_t process);
+/* Begins the profile of a process instance, which must not be the unknown owner; no dump will be
+ * earlier than `from_ns`. Returns its number, or UINT32_MAX when memory ran out or no profile is
+ * wanted. */
+uint32_t profile_open(struct profiles *p, uint32_t process, int64_t from_ns);
 
 /* Takes in a row of the instance. */
 void profile_row(struct profiles *p, uint32_t profile, const struct eh_event *row);

@@ -61,7 +61,20 @@ static void write_snapshot(struct trace *t, Perfetto__TracePacket *p,
     trace_write(t, p);
 }
 
-void sequence_open(struct sequence *s, struct trace *t, uint64_t track, uint64_t extra)
+/* All clocks start at the same time: a later one is wound forward by a packet of nothing else. */
+static void wind_clock(struct sequence *s, struct trace *t, int64_t ns)
+{
+    uint64_t step = sequence_step(s, ns);
+    if (!step)
+        return;
+    Perfetto__TracePacket p = packet_on(s);
+    p.has_timestamp = 1;
+    p.timestamp = step;
+    trace_write(t, &p);
+}
+
+void sequence_open(struct sequence *s, struct trace *t, int64_t from_ns, uint64_t track,
+                   uint64_t extra)
 {
     Perfetto__TracePacket p = first_packet_on(s, t);
     Perfetto__TrackEventDefaults event = PERFETTO__TRACK_EVENT_DEFAULTS__INIT;
@@ -82,6 +95,7 @@ void sequence_open(struct sequence *s, struct trace *t, uint64_t track, uint64_t
     own.has_is_incremental = 1;
     own.is_incremental = 1;
     write_snapshot(t, &p, (Perfetto__ClockSnapshot__Clock *[]){&boot, &own}, 2);
+    wind_clock(s, t, from_ns);
 }
 
 void sequence_open_plain(struct sequence *s, struct trace *t)

@@ -68,9 +68,11 @@ static inline uint64_t trace_boottime(const struct trace *t, int64_t ns)
     return (uint64_t)(t->boot_ns + ns);
 }
 
-/* Opens a sequence with an incremental clock of its own. With `track`, that is what its events
- * mean by default; `extra` is the track of a second value, or 0. */
-void sequence_open(struct sequence *s, struct trace *t, uint64_t track, uint64_t extra);
+/* Opens a sequence with an incremental clock of its own, none of whose packets will be earlier than
+ * `from_ns`. With `track`, that is what its events mean by default; `extra` is the track of a
+ * second value, or 0. */
+void sequence_open(struct sequence *s, struct trace *t, int64_t from_ns, uint64_t track,
+                   uint64_t extra);
 
 /* Opens a sequence in BOOTTIME without defaults. */
 void sequence_open_plain(struct sequence *s, struct trace *t);

@@ -46,6 +46,7 @@ struct process {
     uint32_t heaps;           /* heap index of the latest, 0 for none */
     int32_t heap_count, thread_count;
     uint32_t profile; /* or NO_PROFILE; also after the instance's end */
+    int64_t from_ns; /* readers give its pid to it only then; nothing of it is earlier */
     int64_t first_ns, last_dump_ns;
 };
 
@@ -99,7 +100,8 @@ static void close_process(struct perfetto *w, struct process *p, int64_t ns, int
 }
 
 /* When an instance takes its pid over: at its start or first event, and after everything that
- * was written under the pid before, because readers give a dump to whoever has the pid then. */
+ * was written under the pid before, because readers give a dump to whoever has the pid then. Its
+ * own packets must not be earlier: readers would take the first of them for the moment. */
 static int64_t take_pid(struct perfetto *w, const struct eh_process *instance, uint32_t number,
                         int64_t ns)
 {
@@ -116,6 +118,7 @@ static int64_t take_pid(struct perfetto *w, const struct eh_process *instance, u
         close_process(w, before, ns, ns);
         if (before->last_dump_ns >= ns)
             ns = before->last_dump_ns + 1;
+        w->processes[number].from_ns = ns;
     }
     *holder = number + 1;
     return ns;
@@ -161,10 +164,15 @@ static void meet_process(struct perfetto *w, uint32_t number, const struct eh_ev
         ns = take_pid(w, eh_model_process(w->trace.model, p->instance), number, ns);
     describe_process(w, number, ns);
     if (p->instance)
-        p->profile = profile_open(&w->profiles, p->instance);
-    process_counter_open(&p->total, &w->trace, p->track, RANK_TOTAL);
+        p->profile = profile_open(&w->profiles, p->instance, p->from_ns);
+    process_counter_open(&p->total, &w->trace, p->from_ns, p->track, RANK_TOTAL);
     begin_process(w, p, p->instance);
     describe_heaps(w, p);
+}
+
+static int64_t not_before(const struct process *p, int64_t ns)
+{
+    return ns < p->from_ns ? p->from_ns : ns;
 }
 
 /* The number plus 1 of a process instance's entry, 0 if it has none. */
@@ -195,6 +203,7 @@ static int add_process(struct perfetto *w, const struct eh_event *row)
         .instance = row->process,
         .profile = NO_PROFILE,
         .first_ns = row->time_ns,
+        .from_ns = INT64_MIN,
         .last_dump_ns = INT64_MIN,
     };
     uint32_t number = (uint32_t)w->process_count;
@@ -226,7 +235,7 @@ static void begin_slice(struct perfetto *w, struct heap *h, uint64_t handle, int
 {
     char name[HEAP_NAME_BYTES];
     put_heap_name(name, handle);
-    slice_begin(&w->trace, h->track, name, ns);
+    slice_begin(&w->trace, h->track, name, not_before(&w->processes[h->process], ns));
     h->slice_open = true;
 }
 
@@ -267,7 +276,7 @@ static void meet_heap(struct perfetto *w, uint32_t process, const struct eh_even
     h->first_ns = row->time_ns;
     h->rank = ++p->heap_count;
     describe_heap(w, h, row->heap);
-    heap_counters_open(&h->counters, &w->trace, h->track);
+    heap_counters_open(&h->counters, &w->trace, p->from_ns, h->track);
     h->next = p->heaps;
     p->heaps = row->heap_index;
     begin_heap(w, h, row);
@@ -350,8 +359,8 @@ static uint64_t instant_track(struct perfetto *w, struct process *p, const struc
     if (!*track) {
         uint32_t pid = eh_model_process(w->trace.model, row->process)->pid;
         const char *name = eh_model_thread(w->trace.model, row->thread)->name;
-        *track = (uint32_t)track_thread(&w->trace, pid, row->thread_id, name, row->time_ns,
-                                        ++p->thread_count);
+        *track = (uint32_t)track_thread(&w->trace, pid, row->thread_id, name,
+                                        not_before(p, row->time_ns), ++p->thread_count);
     }
     return *track;
 }
@@ -360,7 +369,7 @@ static void write_instant(struct perfetto *w, struct process *p, const struct eh
 {
     uint64_t track = instant_track(w, p, row);
     if (!p->instants.id)
-        instants_open(&w->instants, &p->instants);
+        instants_open(&w->instants, &p->instants, p->from_ns);
     instants_write(&w->instants, &p->instants, track, row);
 }
 
@@ -378,7 +387,7 @@ static void describe_named_threads(struct perfetto *w)
             continue;
         struct process *p = &w->processes[number - 1];
         *track = (uint32_t)track_thread(&w->trace, eh_model_process(m, t->process)->pid, t->tid,
-                                        t->name, p->first_ns, ++p->thread_count);
+                                        t->name, not_before(p, p->first_ns), ++p->thread_count);
     }
 }
 

@@ -170,6 +170,7 @@ class Trace:
         self.instants = []   # dicts: time, track, name, args, stack
         self.slices = []     # [track, name, begin, end]
         self.dumps = []      # dicts, in file order
+        self.takeovers = collections.defaultdict(list)  # pid -> times of its processes
         self.attributes = {}
         self.snapshots = []
         self.mappings = set()
@@ -180,6 +181,7 @@ class Trace:
             self.take(packet)
         if any(s[3] is None for s in self.slices):
             raise ValueError('a slice is not ended')
+        self.check_owners()
 
     def take(self, p):
         s = self.sequences[p['sequence']]
@@ -244,6 +246,8 @@ class Trace:
         for owner in ('process', 'thread'):
             if owner in d:
                 d[owner]['pid'] &= 0xFFFFFFFF  # a signed field for unsigned pids
+        if 'process' in d:
+            self.takeovers[d['process']['pid']].append(time)
         self.tracks[d['uuid']] = dict(d, ts=time)
 
     def take_event(self, e, s, time):
@@ -256,6 +260,7 @@ class Trace:
         track = e.get('track_uuid', defaults.get('track_uuid'))
         if track not in self.tracks:
             raise ValueError(f'track {track} is not described yet')
+        self.check_owner(track, time)
         kind = e['type']
         if kind == COUNTER:
             self.counters[track].append((time, signed(e['counter_value'])))
@@ -271,6 +276,26 @@ class Trace:
             self.take_instant(e, s, time, track)
         else:
             raise ValueError(f'event type {kind}')
+
+    def check_owner(self, track, time):
+        """A process that has another's pid gets it with the first packet of its tracks."""
+        while 'parent_uuid' in self.tracks[track]:
+            track = self.tracks[track]['parent_uuid']
+        owner = self.tracks[track]
+        if 'process' not in owner or owner['ts'] <= time:
+            return
+        if self.takeovers[owner['process']['pid']][0] < owner['ts']:
+            raise ValueError('an event before its process has the pid')
+
+    def check_owners(self):
+        """Readers give a dump to whoever has the pid then."""
+        owners = collections.defaultdict(set)
+        for dump in self.dumps:
+            times = self.takeovers[dump['pid']]
+            owners[dump['sequence']].add(max([t for t in times if t <= dump['time']],
+                                             default=times[0]))
+        if any(len(times) > 1 for times in owners.values()):
+            raise ValueError('a dump in the time of another process of the pid')
 
     def take_instant(self, e, s, time, track):
         args = {}

@@ -190,7 +190,8 @@ class FilterTestCase(test_chrome.ChromeTestCase, test_profile.ProfileTestCase):
         self.assertEqual(set(curves), {(i.pid, 'Heap 0x%x' % handle) for i, handle in expected.heaps})
         for (instance, handle), points in expected.heaps.items():
             wanted = [(min(size, SIGNED_MOST), blocks) for size, blocks in points.values()]
-            found = [[(size.at(start + time), blocks.at(start + time)) for time in points]
+            # Without a point yet: the instance has not had its pid yet.
+            found = [[(size.at(start + time) or 0, blocks.at(start + time) or 0) for time in points]
                      for size, blocks in curves[instance.pid, 'Heap 0x%x' % handle]]
             self.assertIn(wanted, found, (instance.pid, handle, list(points)))
 

@@ -186,6 +186,28 @@ class Cases(PerfettoTestCase):
         self.assertEqual(self.read('out.pftrace'), first)
 
 
+    def test_pid_taken_over_while_time_steps_back(self):
+        """Nothing of the second process is written before it has the pid."""
+        path = self.build_text('steps', '''
+session cpus=1
+set tid=10 heap=0x10000 pid=100
+process start t=1ms key=0xA1 name=first.exe
+alloc t=2ms addr=0x10040 size=100
+alloc t=5ms addr=0x10080 size=50
+process start t=8ms key=0xB2 name=second.exe
+create t=3ms
+alloc t=3ms addr=0x100c0 size=7
+alloc t=4ms addr=0x10100 size=8
+alloc t=9ms addr=0x10140 size=9
+''')
+        trace, rows = self.perfetto('--events', path), self.rows(path)
+        first, second = trace.processes().values()
+        self.assertLess(first['ts'], second['ts'])
+        self.assertIn('3000000', {r['time_ns'] for r in rows
+                                  if r['process_name'] == 'second.exe'})
+        self.perfetto('--time', '2500us..', path)
+
+
 class Demo(PerfettoTestCase):
 
     @classmethod
