@@ -152,7 +152,7 @@ struct eh_event *join_row(struct join *j)
 static uint32_t bucket_of(const struct join *j, const struct key *k)
 {
     const uint64_t factor = UINT64_C(0x9E3779B97F4A7C15);
-    uint64_t ids = ((uint64_t)k->pid << 32 | k->tid) + ((uint64_t)k->boot << 20) + j->salt;
+    uint64_t ids = ((uint64_t)k->pid << 32 | k->tid) + j->salt; /* boots are few */
     return (uint32_t)((((uint64_t)k->raw ^ ids * factor) * factor) >> 32) % BUCKETS;
 }
 
@@ -169,69 +169,67 @@ static inline bool waits_under(const struct pending *p, const struct key *k)
     return own.raw == k->raw && own.tid == k->tid && own.pid == k->pid && own.boot == k->boot;
 }
 
-/* The oldest event that waits under a key, or NULL. */
-static inline struct pending *oldest_of(const struct join *j, const struct key *k, uint32_t bucket)
+/* Place of the oldest event that waits under a key, or 0. */
+static inline uint32_t oldest_of(const struct join *j, const struct key *k, uint32_t bucket)
 {
     uint32_t at = j->buckets[bucket];
     while (at && !waits_under(&j->ring[at - 1], k))
         at = j->ring[at - 1].queue.next_key;
-    return at ? &j->ring[at - 1] : NULL;
+    return at;
 }
 
-static inline uint32_t place_of(const struct join *j, const struct pending *p)
+static inline uint32_t begin_at(const struct join *j, uint32_t oldest, enum from from)
 {
-    return (uint32_t)(p - j->ring) + 1;
-}
-
-static inline uint32_t begin_at(const struct join *j, const struct pending *oldest, enum from from)
-{
-    uint32_t at = oldest->queue.from[from];
-    return at ? at : place_of(j, oldest);
+    uint32_t at = j->ring[oldest - 1].queue.from[from];
+    return at ? at : oldest;
 }
 
 /* The first event of a queue that lacks all of `parts`, or 0. */
-static uint32_t first_lacking(const struct join *j, struct pending *oldest, uint32_t parts)
+static inline uint32_t first_lacking(struct join *j, uint32_t oldest, uint32_t parts)
 {
     enum from from = (enum from)(parts - 1);
     uint32_t at = begin_at(j, oldest, from), next;
     while (j->ring[at - 1].parts & parts && (next = j->ring[at - 1].next))
         at = next;
-    oldest->queue.from[from] = at;
+    j->ring[oldest - 1].queue.from[from] = at;
     return j->ring[at - 1].parts & parts ? 0 : at;
 }
 
-static void enter_queue(struct join *j, struct pending *p)
+static inline void enter_queue(struct join *j, struct pending *p, uint32_t place)
 {
     struct key key = key_of(p);
-    uint32_t place = place_of(j, p);
-    p->bucket = bucket_of(j, &key);
-    struct pending *oldest = oldest_of(j, &key, p->bucket);
+    uint32_t bucket = bucket_of(j, &key), oldest = oldest_of(j, &key, bucket);
+    p->bucket = bucket;
     p->oldest = !oldest;
-    if (oldest) {
-        j->ring[oldest->queue.last - 1].next = place;
-        oldest->queue.last = place;
+    if (!oldest) {
+        p->queue = (struct queue){.next_key = j->buckets[bucket], .last = place};
+        j->buckets[bucket] = place;
         return;
     }
-    p->queue = (struct queue){.next_key = j->buckets[p->bucket], .last = place};
-    j->buckets[p->bucket] = place;
+    struct queue *q = &j->ring[oldest - 1].queue;
+    j->ring[q->last - 1].next = place;
+    q->last = place;
 }
 
-/* The oldest event of all leaves: its queue goes to the next in it, which takes its place among the keys
- * of the bucket. */
-static void leave_queue(struct join *j, const struct pending *p)
+/* The next in a queue takes the place of its oldest, which leaves. */
+EH_NEVER_INLINE uint32_t inherit(struct join *j, const struct pending *p, uint32_t place)
 {
-    uint32_t place = place_of(j, p), heir = p->next, *link = &j->buckets[p->bucket];
-    while (*link != place)
-        link = &j->ring[*link - 1].queue.next_key;
-    *link = heir ? heir : p->queue.next_key;
-    if (!heir)
-        return;
-    struct pending *next = &j->ring[heir - 1];
+    struct pending *next = &j->ring[p->next - 1];
     next->oldest = true;
     next->queue = p->queue;
     for (int from = 0; from < FROMS; from++)
         if (next->queue.from[from] == place)
             next->queue.from[from] = 0;
+    return p->next;
+}
+
+/* The oldest event of all leaves: its queue goes to the next in it. */
+static inline void leave_queue(struct join *j, const struct pending *p, uint32_t place)
+{
+    uint32_t *link = &j->buckets[p->bucket];
+    while (*link != place)
+        link = &j->ring[*link - 1].queue.next_key;
+    *link = p->next ? inherit(j, p, place) : p->queue.next_key;
 }
 
 static uint32_t image_epoch(const struct join *j, uint32_t process)
@@ -391,10 +389,9 @@ static int owner_of(struct join *j, const struct search *s, const struct pending
 }
 
 /* An event of the queue that has just this part. */
-static int find_repeat(struct join *j, struct search *s, const struct pending *oldest,
-                       struct eh_error *e)
+static int find_repeat(struct join *j, struct search *s, uint32_t oldest, struct eh_error *e)
 {
-    uint32_t at = place_of(j, oldest);
+    uint32_t at = oldest;
     for (int n = 0; at && n < CANDIDATES && !s->repeat; n++, at = j->ring[at - 1].next) {
         struct pending *p = &j->ring[at - 1];
         uint32_t process, draft;
@@ -412,10 +409,10 @@ static int find_repeat(struct join *j, struct search *s, const struct pending *o
  * the first of the record's own stream. */
 static int find_event(struct join *j, struct search *s, const struct key *key, struct eh_error *e)
 {
-    struct pending *oldest = oldest_of(j, key, bucket_of(j, key));
-    uint32_t at = oldest ? first_lacking(j, oldest, s->parts) : 0;
+    uint32_t oldest = oldest_of(j, key, bucket_of(j, key));
     if (!oldest)
         return 0;
+    uint32_t at = first_lacking(j, oldest, s->parts);
     if (!at)
         return find_repeat(j, s, oldest, e);
     s->taken = &j->ring[at - 1];
@@ -443,13 +440,13 @@ static int name_owner(struct join *j, struct pending *p, uint32_t boot, uint32_t
     return owners_process_at(j->owners, boot, pid, p->owners_epoch, &p->named_process, e);
 }
 
-static void make_ambiguous(struct join *j, struct pending *oldest)
+static void make_ambiguous(struct join *j, uint32_t oldest)
 {
     uint32_t at = begin_at(j, oldest, FROM_AMBIGUOUS), end = begin_at(j, oldest, FROM_NAMED);
     for (; at != end; at = j->ring[at - 1].next)
         j->ring[at - 1].ambiguous = true;
     j->ring[end - 1].ambiguous = true;
-    oldest->queue.from[FROM_AMBIGUOUS] = end;
+    j->ring[oldest - 1].queue.from[FROM_AMBIGUOUS] = end;
 }
 
 /* Each event is looked at when it is named, and once more when another name is told. */
@@ -459,10 +456,10 @@ int join_name_owner(struct join *j, const struct stack_record *s, const struct j
     if (!j->nobodys)
         return 0;
     struct key nobody = {s->event_raw, o->boot, REC_NO_ID, REC_NO_ID};
-    struct pending *oldest = oldest_of(j, &nobody, bucket_of(j, &nobody));
+    uint32_t oldest = oldest_of(j, &nobody, bucket_of(j, &nobody));
     if (!oldest)
         return 0;
-    struct queue *q = &oldest->queue;
+    struct queue *q = &j->ring[oldest - 1].queue;
     if (q->from[FROM_NAMED] && (q->named_pid != s->pid || q->named_tid != s->tid))
         make_ambiguous(j, oldest);
     q->named_pid = s->pid;
@@ -619,7 +616,7 @@ int join_put(struct join *j, const struct join_origin *o, struct eh_error *e)
         j->nobodys++;
         p->owners_epoch = owners_epoch(j->owners);
     }
-    enter_queue(j, p);
+    enter_queue(j, p, at + 1);
     return j->orphan_count ? adopt(j, p, e) : 0;
 }
 
@@ -667,7 +664,7 @@ int join_take(struct join *j, struct eh_event *row, struct eh_error *e)
 {
     struct pending *p = &j->ring[j->oldest];
     if (p->row.kind < EH_HEAP_KINDS) {
-        leave_queue(j, p);
+        leave_queue(j, p, j->oldest + 1);
         j->nobodys -= p->origin.process_id == REC_NO_ID;
     }
     j->oldest = (j->oldest + 1) % LIMIT_PENDING_EVENTS;
