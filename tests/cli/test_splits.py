@@ -556,6 +556,27 @@ class Perfetto(SplitTestCase):
                 for time, value in points.items():
                     self.assertEqual(value, value_at(exact[track], time), (track, time))
 
+    def test_filtered(self):
+        """The pieces of a filtered trace are the filtered trace, profiles included."""
+        path = self.quiet(15, '--stacks')
+        for cut, options in ((('--split-rows', '150'), ['--heap', '0x1a400000000']),
+                             (('--split-time', '3ms'), ['--process', '[cs]*.exe', '--event', 'free']),
+                             (('--split-size', '90K'), ['--time', '1ms..7ms', '--pid', '2100'])):
+            with self.subTest(cut=cut, filter=options):
+                whole, traces, _ = self.cut([path], *cut, '--resolution', 'exact', *options)
+                if '--time' not in options:  # then counters begin with the piece they appear in
+                    self.check_whole(whole, traces)
+                self.assertEqual(sorted((i for t in traces for i in self.instants(t)), key=repr),
+                                 self.instants(whole))
+                self.check_last_profiles(whole, traces)
+                self.assertGreater(len(traces), 2)
+
+    def check_last_profiles(self, whole, traces):
+        last = {}
+        for trace in traces:
+            last.update({key: dumps[-1][1] for key, dumps in self.states(trace).items()})
+        self.assertEqual(last, {key: dumps[-1][1] for key, dumps in self.states(whole).items()})
+
     def test_packed(self):
         """What is added to a finished piece is a second frame."""
         path = self.random(24)
