@@ -83,7 +83,7 @@ static char *put_cell(const struct csv_sheet *s, char *at, const struct csv_cell
         return s->dialect.decimal_addresses ? put_u64(at, c->number) : put_hex(at, c->number);
     case CELL_TEXT:
     case CELL_PROCESS_NAME:
-        return csv_put_text(&s->dialect, at, text, strlen(text));
+        return text ? csv_put_text(&s->dialect, at, text, strlen(text)) : at;
     case CELL_EMPTY:
         break;
     }

@@ -125,7 +125,7 @@ const char *info_kind(struct info_safe *s, const struct eh_census *c,
     const char *type = info_type_name(k);
     bool event = eh_header_is_event(k->header);
     int n = snprintf(s->text, sizeof s->text, "%s %s %u", name ? name : guid,
-                     event ? "event" : "opcode", event ? k->event : k->hook);
+                     event ? "event" : "opcode", (unsigned)(event ? k->event : k->hook));
     if (type)
         snprintf(s->text + n, sizeof s->text - (size_t)n, " %s", type);
     return s->text;

@@ -249,12 +249,12 @@ static void write_owners(struct out *out, const struct info_facts *f)
     size_t processes = eh_model_processes(f->model), count = 0;
     struct order *order = calloc(processes, sizeof *order);
     struct order *heaps = calloc(eh_model_heaps(f->model), sizeof *heaps);
-    for (uint32_t i = 0; order && i < processes && i < f->process_room; i++)
+    for (uint32_t i = 0; order && heaps && i < processes && i < f->process_room; i++)
         if (f->processes[i].events)
             order[count++] = (struct order){f->processes[i].events, i};
     if (count)
         qsort(order, count, sizeof *order, by_most);
-    for (size_t i = 0; heaps && i < count && i < OWNERS_SHOWN; i++)
+    for (size_t i = 0; i < count && i < OWNERS_SHOWN; i++)
         write_process(out, f, order[i].id, heaps, order_heaps(f, order[i].id, heaps));
     if (count > OWNERS_SHOWN)
         info_print(out, "  and %zu more processes (--json lists all)\n", count - OWNERS_SHOWN);

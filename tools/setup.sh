@@ -5,6 +5,8 @@
 BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libzstd-dev"
 ARCH_PACKAGES="qemu-user gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-i686-linux-gnu libc6-dev-i386-cross"
 SYSROOT_PACKAGES="libzstd-dev libprotobuf-c-dev check libsubunit-dev"
+CLANG_PACKAGES="clang libclang-rt-dev"
+ANALYSIS_PACKAGES="cppcheck"
 TEST_PACKAGES="protobuf-compiler check python3 zstd sqlite3 mandoc valgrind"
 
 say() {

@@ -88,7 +88,8 @@ static void change(struct sums *s, const struct eh_event *row, uint64_t bytes, i
     s->heap_blocks[heap] += (uint32_t)blocks;
     s->process_blocks[process] += (uint32_t)blocks;
     s->blocks += (uint64_t)blocks;
-    if (s->bytes > s->peak)
+    /* A block that goes is no peak, not even where the sum has passed 64 bits. */
+    if (blocks >= 0 && s->bytes > s->peak)
         s->peak = s->bytes;
 }
 

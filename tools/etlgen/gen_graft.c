@@ -456,18 +456,10 @@ static int take_option(struct graft *g, const char *option, const char *value)
     return GEN_OK;
 }
 
-int gen_graft(int argc, char **argv)
+static int take_arguments(struct graft *g, int argc, char **argv)
 {
-    struct graft *g = calloc(1, sizeof *g);
-    int status = g ? GEN_OK : gen_fail("out of memory");
-
-    if (g)
-        g->events = 20000, g->seed = 1;
+    int status = GEN_OK;
     for (int i = 1; i < argc && status == GEN_OK; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            free(g);
-            return print_help();
-        }
         if (argv[i][0] == '-' && argv[i][1]) {
             status = take_option(g, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
             i++;
@@ -479,6 +471,20 @@ int gen_graft(int argc, char **argv)
     }
     if (status == GEN_OK && !g->input)
         status = gen_usage("graft", "which trace?");
+    return status;
+}
+
+int gen_graft(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return print_help();
+    struct graft *g = calloc(1, sizeof *g);
+    if (!g)
+        return gen_fail("out of memory");
+    g->events = 20000;
+    g->seed = 1;
+    int status = take_arguments(g, argc, argv);
     if (status == GEN_OK)
         status = run_graft(g);
     free(g);
