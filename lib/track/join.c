@@ -544,7 +544,9 @@ int join_keep(struct join *j, const struct stack_record *s, const struct raw_fra
     uint32_t process, draft = 0;
     if (owners_process(j->owners, o->boot, s->pid, &process, e) < 0)
         return -1;
-    if (frames && frames->count && draft_for(j, &as_if, process, frames, &draft) < 0)
+    if (frames && !frames->count)
+        frames = NULL;
+    if (frames && draft_for(j, &as_if, process, frames, &draft) < 0)
         return out_of_memory(e);
     if (j->orphan_count == LIMIT_PENDING_STACKS)
         drop_orphan(j);

@@ -59,7 +59,7 @@ int join_stack(struct join *j, const struct stack_record *s, const struct raw_fr
 int join_following(struct join *j, const struct stack_record *s, struct eh_error *e);
 
 /* Keeps a part that join_stack() found no event for, in case the event still comes: 0, or -1. With
- * frames NULL only the owner it names is kept, and it does not count as unmatched. */
+ * frames NULL, or none of them, only the owner it names is kept, and it does not count as unmatched. */
 int join_keep(struct join *j, const struct stack_record *s, const struct raw_frames *frames,
               const struct join_origin *o, struct eh_error *e);
 

@@ -18,6 +18,7 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(TESTS)
 CASES = os.path.join(TESTS, 'cases')
 GOLDEN = os.path.join(TESTS, 'golden')
+BAD = os.path.join(TESTS, 'bad')
 ORACLE = os.path.join(TESTS, 'oracle')
 REAL_TRACES = os.path.join(os.path.dirname(ROOT), 'shared', 'traces')
 

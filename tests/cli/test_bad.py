@@ -21,7 +21,7 @@ import support
 sys.path.insert(0, support.TESTS)
 import perfetto_decode  # noqa: E402
 
-BAD = os.path.join(support.TESTS, 'bad')
+BAD = support.BAD
 UPDATE = os.environ.get('GOLDEN_UPDATE') == '1'
 
 

@@ -13,6 +13,8 @@ FLAG_PROC_INDEX = 0x20
 FLAG_COMPRESSED = 0x40
 TYPE_HEADER = 4
 MODE_MIXED_PROCESSORS = 0x10000000
+MODE_COMPRESSED = 0x04000000
+NOTHING, PLAUSIBLE, SURE = range(3)
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 
 SYSTEM32, SYSTEM64, COMPACT32, COMPACT64 = 1, 2, 3, 4
@@ -269,7 +271,7 @@ class Segment:
     def frequency(self):
         """Ticks per second."""
         ticks = {1: self.perf_freq, 2: 10_000_000, 3: self.cpu_mhz * 1_000_000}[self.clock]
-        return ticks if ticks > 0 else 10_000_000
+        return ticks if 0 < ticks <= 9_000_000_000 else 10_000_000
 
     @property
     def mixed_processors(self):
@@ -302,72 +304,123 @@ class Container:
         self.bytes_skipped = 0
         self.truncated = 0
         self.buffers_read = 0
+        self.step = self.last_plain = 0
+        self.packs = False
         self._read()
 
-    def _plausible(self, pos):
-        """A buffer, the end of the file or unused space may well stand at `pos`."""
+    def _standing(self, pos):
+        """What speaks for a buffer at `pos`: NOTHING, PLAUSIBLE or SURE."""
         data, end = self.data, len(self.data)
-        if pos == end:
-            return True
         if pos > end:
-            return False
-        if is_blank(data, pos):
-            return True
+            return NOTHING
+        if pos == end or is_blank(data, pos):
+            return SURE
         if pos + BUFFER_HEADER > end:
-            return False
+            return NOTHING
         size, valid = U32(data, pos)[0], U32(data, pos + 0x30)[0]
-        if not BUFFER_HEADER <= size <= MAX_BUFFER:
-            return False
         flags, kind = U16(data, pos + 0x34)[0], U16(data, pos + 0x36)[0]
-        if flags & ~0x7F or kind > 7:
+        if not BUFFER_HEADER <= size <= MAX_BUFFER or flags & ~0x7F or kind > 7:
+            return NOTHING
+        first = data[pos + BUFFER_HEADER:pos + BUFFER_HEADER + 4]
+        marked = (len(first) == 4 and first != b'\xff' * 4 and
+                  (first[3] & 0xC0 == 0xC0 or first[3] in (0x90, 0xB0)))
+        if flags & FLAG_COMPRESSED:
+            if not BUFFER_HEADER <= valid <= MAX_BUFFER:
+                return NOTHING
+        elif size >= BUFFER_HEADER + 4 and not marked and first.strip(b'\0') and \
+                first != b'\xff' * 4:
+            return NOTHING
+        return SURE if self._is_sure(pos, size, valid, flags, kind, marked) else PLAUSIBLE
+
+    def _is_sure(self, pos, size, valid, flags, kind, marked):
+        """The rules of container/FORMAT.md 1.2 for a plausible header."""
+        if (U32(self.data, pos + 0x2C)[0] > 0xFF or valid < BUFFER_HEADER
+                or not 0 <= I64(self.data, pos + 0x18)[0] < 1 << 40):
             return False
-        return flags & FLAG_COMPRESSED or BUFFER_HEADER <= valid <= size
+        if flags & FLAG_COMPRESSED:
+            fits = self.packs and max(size, valid) <= self.step
+        else:
+            if valid > size or not (valid == BUFFER_HEADER or marked):
+                return False
+            fits = size == (self.step or self.last_plain)
+        return fits or (kind == TYPE_HEADER and
+                        header_record(self.data, pos, len(self.data)) is not None)
+
+    def _search(self, pos):
+        """The first place from `pos` on where surely a buffer stands, or the end."""
+        while pos + BUFFER_HEADER <= len(self.data):
+            if self._standing(pos) == SURE and not is_blank(self.data, pos):
+                return pos
+            pos += 1
+        return len(self.data)
 
     def _read(self):
         data, end = self.data, len(self.data)
+        head = header_record(data, 0, end)
+        if head is None:
+            raise NotEtl(self.path)
+        self._begin(head)
         pos = 0
         while pos < end:
-            if self.segments and is_blank(data, pos):
+            if is_blank(data, pos):
                 break
             if pos + BUFFER_HEADER > end:
-                if not self.segments:
-                    raise NotEtl(self.path)
                 self.truncated = 1
                 break
             pos = self._buffer(pos)
 
+    def _begin(self, head):
+        """A session begins with its header record."""
+        self.segments.append(Segment(head))
+        size = self.segments[-1].buffer_size
+        self.step = size if BUFFER_HEADER <= size <= MAX_BUFFER else 0
+        self.packs = self.packs or bool(self.segments[-1].mode & MODE_COMPRESSED)
+
+    def _skip(self, pos):
+        """No buffer at `pos`: where reading goes on."""
+        due = pos + self.step if self.step else len(self.data)
+        standing = self._standing(due)
+        if standing == SURE and due < len(self.data):
+            after = due
+        else:
+            after = self._search(pos + 1)
+            if standing == PLAUSIBLE and due < after:
+                after = due
+        self.bytes_skipped += after - pos
+        return after
+
+    def _leads_on(self, pos, size, plain):
+        """Whether the size at `pos` can be believed."""
+        if pos + size > len(self.data):
+            return False
+        if plain and size == self.step:
+            return True
+        standing = self._standing(pos + size)
+        if not plain or (standing == SURE and size < self.step):
+            return standing != NOTHING
+        return self._standing(pos + self.step) != SURE and standing != NOTHING
+
     def _buffer(self, pos):
         """Takes the buffer at `pos`; returns the place of the next."""
-        data, end = self.data, len(self.data)
-        size = U32(data, pos)[0]
-        kind = U16(data, pos + 0x36)[0]
-        head = None
-        if kind == TYPE_HEADER or (not self.segments and kind == 0):
-            head = header_record(data, pos, min(end, pos + max(size, 0)))
-        if not self.segments:
-            if head is None:
-                raise NotEtl(self.path)
-            default = U32(head, 0x20)[0]
+        if self._standing(pos) == NOTHING:
+            return self._skip(pos)
+        end, size = len(self.data), U32(self.data, pos)[0]
+        plain = not U16(self.data, pos + 0x34)[0] & FLAG_COMPRESSED
+        if self._leads_on(pos, size, plain and self.step):
+            self._add(pos, size, pos + size, False)
+            return pos + size
+        if plain and self.step and pos + self.step < end and self._standing(pos + self.step):
+            if pos + size > end:
+                return self._skip(pos)
+            after = pos + self.step
         else:
-            default = self.segments[-1].buffer_size
-        compressed = U16(data, pos + 0x34)[0] & FLAG_COMPRESSED
-        past_end = pos + size > end
-        # A cut is the input's loss (inputs_truncated), not one more damaged buffer.
-        cut = past_end and pos + default >= end and size <= max(default, BUFFER_HEADER)
-        if size < BUFFER_HEADER or (past_end and not cut):
-            step = min(default, end - pos) if default >= BUFFER_HEADER else end - pos
-            self.bytes_skipped += step
-            return pos + step
-        damaged = False
-        if cut:
-            self.truncated = 1
-        elif (not compressed and size != default and not self._plausible(pos + size)
-                and self._plausible(pos + default)):
-            size, damaged = default, True
-        if head is not None:
-            self.segments.append(Segment(head))
-        self._add(pos, size, min(end, pos + size), damaged)
-        return pos + size
+            after = self._search(pos + BUFFER_HEADER)
+            if after == end or after >= pos + size:
+                self.truncated |= pos + size > end
+                self._add(pos, size, min(end, pos + size), False)
+                return min(end, pos + size)
+        self._add(pos, size, after, True)
+        return after
 
     def _add(self, pos, size, limit, damaged):
         """Adds the buffer [pos, limit) of nominal `size` to the open segment."""
@@ -379,8 +432,9 @@ class Container:
             cpu = data[pos + 0x28]
         sequence = I64(data, pos + 0x18)[0]
         valid = U32(data, pos + 0x30)[0]
-        cut = limit < pos + size
+        cut = limit == len(data) < pos + size
         if flags & FLAG_COMPRESSED:
+            self.packs = True
             body, whole = self._expand(data[pos + BUFFER_HEADER:limit], valid, cut)
             damaged = damaged or not whole and not cut
         else:
@@ -389,6 +443,10 @@ class Container:
                 if not BUFFER_HEADER <= valid <= size:
                     valid = size
             body = data[pos + BUFFER_HEADER:min(pos + valid, limit)]
+            head = header_record(data, pos, min(pos + valid, limit))
+            if pos and U16(data, pos + 0x36)[0] == TYPE_HEADER and head is not None:
+                self._begin(head)
+            self.last_plain = size
         self.buffers_read += 1
         missing = valid - BUFFER_HEADER - len(body) if cut else 0
         self.segments[-1].buffers.append(Buffer(cpu, sequence, body, damaged, missing))

@@ -38,6 +38,8 @@ class Piece:
     def fill(self, frames, width):
         """The ends tell which part it is: where Windows calls back into user mode, a user part has
         kernel frames in its middle. Their order stays."""
+        if not frames:
+            return
         inner, outer = is_kernel(frames[0], width), is_kernel(frames[-1], width)
         self.frames = tuple(frames)
         self.part = KERNEL if inner and outer else BOTH if inner else USER
