@@ -185,10 +185,10 @@ static int finish_text(const struct writer *w)
 static int print_help(const struct writer *w, const struct option_group *groups, size_t count)
 {
     printf("%s: %s\n"
-           "Usage: %s [options] TRACE.etl [MORE.etl ...]    - is standard input\n",
-           w->command, w->summary, w->command);
+           "Usage: %s [options] TRACE.etl [MORE.etl ...]    - is standard input\n"
+           "%s",
+           w->command, w->summary, w->command, w->examples);
     options_print(stdout, groups, count);
-    printf("Examples:\n%s", w->examples);
     return finish_text(w);
 }
 

@@ -203,8 +203,7 @@ static void done(void *state)
 const struct writer csv_writer = {
     .command = "etl2csv",
     .summary = "Windows heap events of an .etl trace as CSV, one row each, or a table of sums",
-    .examples = "  etl2csv heap.etl                          writes heap.csv\n"
-                "  etl2csv heap.etl kernel.etl -o all.csv    with the process names of kernel.etl\n"
+    .examples = "  etl2csv heap.etl kernel.etl    writes heap.csv, with the names that kernel.etl knows\n"
                 "  etl2csv --table callsites --top 20 -c heap.etl    who holds the most memory\n",
     .suffix = ".csv",
     .in_pieces = true,

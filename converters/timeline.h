@@ -25,7 +25,7 @@ enum { TIMELINE_RESOLUTION = 1, TIMELINE_EVENTS, TIMELINE_NO_EVENTS, TIMELINE_OP
 #define TIMELINE_OPTIONS                                                                           \
     {"resolution", 0, "T", "counter detail: exact, a bucket length like 10us, or auto (default)",  \
      TIMELINE_RESOLUTION},                                                                         \
-    {"events", 0, NULL, "show every alloc, free and realloc, however many (default: up to 100000)",\
+    {"events", 0, NULL, "show every alloc, free and realloc (default: of up to 100000)",\
      TIMELINE_EVENTS},                                                                             \
     {"no-events", 0, NULL, "counters only, no single events", TIMELINE_NO_EVENTS}
 /* clang-format on */

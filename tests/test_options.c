@@ -128,12 +128,10 @@ START_TEST(help_lists_every_option)
     FILE *f = open_memstream(&text, &length);
     options_print(f, groups, GROUPS);
     fclose(f);
-    ck_assert_str_eq(text, "\n"
-                           "First:\n"
+    ck_assert_str_eq(text, "First:\n"
                            "  -o, --output FILE          write FILE\n"
                            "  -z, --zstd[=LEVEL]         compress\n"
                            "  -q, --quiet                say less\n"
-                           "\n"
                            "Second:\n"
                            "      --columns LIST         which columns\n"
                            "      --refuse X             always wrong\n");

@@ -7,7 +7,7 @@ ARCH_PACKAGES="qemu-user gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-i686-linu
 SYSROOT_PACKAGES="libzstd-dev libprotobuf-c-dev check libsubunit-dev"
 CLANG_PACKAGES="clang libclang-rt-dev"
 ANALYSIS_PACKAGES="cppcheck"
-TEST_PACKAGES="protobuf-compiler check python3 zstd sqlite3 mandoc valgrind"
+TEST_PACKAGES="protobuf-compiler check python3 zstd sqlite3 mandoc valgrind snakemake"
 
 say() {
     printf '%s\n' "$*" >&2

@@ -398,6 +398,12 @@ class Reports(Convert):
         self.assertRegex(done.stderr, r'etl2csv: \S+cut\.etl: [^\n]*, at offset \d+')
         self.assertTrue(self.read('cut.csv').startswith(HEADER))
 
+    def test_help_fits_a_screen(self):
+        for name in ('etl2csv', 'etl2chrome', 'etl2perfetto', 'etlinfo', 'etlgen'):
+            lines = support.run(name, '--help').stdout.decode().splitlines()
+            self.assertLessEqual(len(lines), 40, name)
+            self.assertLessEqual(max(map(len, lines)), 100, name)
+
     def test_help_and_version(self):
         done = self.csv('--help')
         lines = done.stdout.decode().splitlines()
