@@ -54,6 +54,7 @@ struct pending {
 /* Orphans with the same raw time, oldest first. */
 struct bucket {
     uint32_t first, last; /* position + 1 */
+    uint32_t from;        /* all before are settled; 0: all are */
 };
 
 /* A part of a stack whose event has not come, if it ever does. */
@@ -527,6 +528,8 @@ static void drop_orphan(struct join *j)
 {
     struct orphan *o = &j->orphans[j->oldest_orphan];
     struct bucket *b = orphan_bucket(j, o->raw);
+    if (b->from == b->first)
+        b->from = o->next;
     b->first = o->next;
     if (!b->first)
         b->last = 0;
@@ -566,6 +569,8 @@ int join_keep(struct join *j, const struct stack_record *s, const struct raw_fra
     else
         b->first = at + 1;
     b->last = at + 1;
+    if (!b->from)
+        b->from = at + 1;
     return 0;
 }
 
@@ -587,13 +592,22 @@ static void adopt_part(struct pending *p, struct orphan *o)
     o->settled = true;
 }
 
-/* Stacks that came before their event. */
+/* The first orphan of a bucket that is not settled, or 0. */
+static uint32_t first_unsettled(const struct join *j, struct bucket *b)
+{
+    while (b->from && j->orphans[b->from - 1].settled)
+        b->from = j->orphans[b->from - 1].next;
+    return b->from;
+}
+
+/* Stacks that came before their event. Settled ones still tell whose an event is that names nobody. */
 static int adopt(struct join *j, struct pending *p, struct eh_error *e)
 {
-    uint32_t at = orphan_bucket(j, p->row.raw_time)->first;
+    struct bucket *b = orphan_bucket(j, p->row.raw_time);
+    bool nobody = p->origin.process_id == REC_NO_ID;
+    uint32_t at = nobody ? b->first : first_unsettled(j, b);
     for (int n = 0; at && n < CANDIDATES; n++, at = j->orphans[at - 1].next) {
         struct orphan *o = &j->orphans[at - 1];
-        bool nobody = p->origin.process_id == REC_NO_ID;
         if (o->raw != p->row.raw_time || o->boot != p->origin.boot ||
             (!nobody && (o->pid != p->origin.process_id || o->tid != p->row.thread_id)))
             continue;

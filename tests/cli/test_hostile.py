@@ -149,6 +149,14 @@ class Hostile(support.CliTestCase):
             self.read_in_proportion('\n'.join(lines) + '\n', name)
         self.check_stacks(lines, 19999)
 
+    def test_stacks_before_their_events(self):
+        lines = [SESSION]
+        lines += ['stack t=1ms for=36000050000 pid=4 tid=8 frames=0x7ff000001000,0x%x' % i
+                  for i in range(1, 10000)]
+        lines += ['alloc t=5ms pid=4 tid=8 heap=0x10000 addr=0x%x size=1' % i for i in range(1, 10000)]
+        self.read_in_proportion('\n'.join(lines) + '\n')
+        self.check_stacks(lines, 9999)
+
     def check_stacks(self, lines, count):
         """Every event has its stack, and each another."""
         trace = self.build_text('stacks', '\n'.join(lines) + '\n')

@@ -171,8 +171,10 @@ static void read_trace(const char *path)
     check_stats(&s, eh_stats(r), eh_info(r));
     check_names(eh_model(r));
     const struct eh_stats *stats = eh_stats(r);
-    REQUIRE((damage != 0) ==
-            (stats->buffers_damaged || stats->bytes_skipped || stats->inputs_truncated));
+    uint64_t lost = stats->buffers_damaged | stats->bytes_skipped | stats->inputs_truncated;
+    for (int what = 0; what < EH_LEFT_KINDS; what++)
+        lost |= stats->left_out[what];
+    REQUIRE((damage != 0) == (lost != 0));
     eh_close(r);
     free(s.heap_bytes);
     free(s.heap_blocks);
