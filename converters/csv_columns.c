@@ -1,5 +1,7 @@
 #include "csv_columns.h"
 
+#include "nearest.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -24,10 +26,15 @@ static int no_such_column(const char *const *names, size_t count, const char *na
                           struct eh_error *e)
 {
     char valid[512] = "";
-    for (size_t i = 0, n = 0; i < count && n < sizeof valid; i++)
+    struct nearest nearest;
+    nearest_begin(&nearest, name, length);
+    for (size_t i = 0, n = 0; i < count && n < sizeof valid; i++) {
         n += (size_t)snprintf(valid + n, sizeof valid - n, "%s%s", i ? ", " : "", names[i]);
-    return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "there is no column '%.*s'; there are %s",
-                   length < 64 ? (int)length : 64, name, valid);
+        nearest_offer(&nearest, names[i]);
+    }
+    return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "there is no column '%.*s'%s%s; there are %s",
+                   length < 64 ? (int)length : 64, name, nearest.found ? ", perhaps " : "",
+                   nearest.found ? nearest.found : "", valid);
 }
 
 int csv_parse_columns(struct csv_columns *ret_columns, const char *list, const char *const *names,

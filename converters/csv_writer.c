@@ -2,6 +2,7 @@
 #include "csv_writer.h"
 
 #include "csv_table.h"
+#include "nearest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,18 +55,28 @@ static const struct option_spec options[] = {
     {0},
 };
 
-static int set_table(struct csv *s, const char *name, struct eh_error *e)
+static int no_such_table(const char *name, struct eh_error *e)
 {
     char valid[256] = "";
+    struct nearest nearest;
+    nearest_begin(&nearest, name, strlen(name));
     for (size_t i = 0, n = 0; i < TABLES && n < sizeof valid; i++) {
+        n += (size_t)snprintf(valid + n, sizeof valid - n, "%s%s", i ? ", " : "", tables[i]->name);
+        nearest_offer(&nearest, tables[i]->name);
+    }
+    return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "there is no table '%s'%s%s; there are %s", name,
+                   nearest.found ? ", perhaps " : "", nearest.found ? nearest.found : "", valid);
+}
+
+static int set_table(struct csv *s, const char *name, struct eh_error *e)
+{
+    for (size_t i = 0; i < TABLES; i++) {
         if (!strcmp(name, tables[i]->name)) {
             s->table = tables[i];
             return 0;
         }
-        n += (size_t)snprintf(valid + n, sizeof valid - n, "%s%s", i ? ", " : "", tables[i]->name);
     }
-    return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "there is no table '%s'; there are %s", name,
-                   valid);
+    return no_such_table(name, e);
 }
 
 static int set_top(struct csv *s, const char *argument, struct eh_error *e)

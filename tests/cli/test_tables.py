@@ -191,10 +191,14 @@ class Options(support.CliTestCase):
         self.assertIn("no column 'time_ns'; there are process_id, process_name, heap, created_ns",
                       done.stderr)
 
+    def test_misspelt_column(self):
+        done = support.run('etl2csv', '--columns', 'time_ns,size_byte', 'none.etl', status=2)
+        self.assertIn("no column 'size_byte', perhaps size_bytes; there are time_ns", done.stderr)
+
     def test_unknown_table(self):
         done = support.run('etl2csv', '--table', 'heap', 'none.etl', status=2)
-        self.assertIn("no table 'heap'; there are events, heaps, outstanding, sizes, callsites, "
-                      'processes, stacks', done.stderr)
+        self.assertIn("no table 'heap', perhaps heaps; there are events, heaps, outstanding, sizes, "
+                      'callsites, processes, stacks', done.stderr)
 
 
 def add_tests():
