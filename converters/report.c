@@ -65,7 +65,8 @@ void report_no_heap_events(struct report *r, const char *input)
             "  xperf -stop HeapSession -d heap.etl\n"
             "or, for programs started later:\n"
             "  wpr -heaptracingconfig APP.exe enable    then    wpr -start Heap\n"
-            "If the session wrote several files, give all of them.\n",
+            "If the session wrote several files, give all of them. etlinfo says what there is in this "
+            "one.\n",
             r->command, input);
 }
 
