@@ -48,12 +48,11 @@ static struct info_finding *find(struct info_findings *all, enum info_severity s
 
 static void advise_xperf(struct info_finding *f)
 {
-    advise(f,
-           "xperf -on PROC_THREAD+LOADER\n"
-           "xperf -start HeapSession -heap -PidNewProcess \"app.exe arguments\" -stackwalk "
-           "HeapAlloc+HeapRealloc -BufferSize 1024 -MinBuffers 128 -MaxBuffers 128\n"
-           "    (-Pids 1234 in place of -PidNewProcess for a process that runs already)\n"
-           "xperf -stop HeapSession -stop -d app.etl\n");
+    advise(f, "xperf -on PROC_THREAD+LOADER\n"
+              "xperf -start HeapSession -heap -PidNewProcess \"app.exe arguments\" -stackwalk "
+              "HeapAlloc+HeapRealloc -BufferSize 1024 -MinBuffers 128 -MaxBuffers 128\n"
+              "    (-Pids 1234 in place of -PidNewProcess for a process that runs already)\n"
+              "xperf -stop HeapSession -stop -d app.etl\n");
 }
 
 static void advise_recording(const struct info_facts *f, struct info_finding *finding)
@@ -71,8 +70,9 @@ static void advise_recording(const struct info_facts *f, struct info_finding *fi
 static void say_empty(const struct info_facts *f, struct info_findings *all)
 {
     struct info_finding *finding = find(all, INFO_PROBLEM, "empty");
-    say(finding, "There are no events at all but the headers of %zu session%s: nothing was enabled "
-                 "in it, or it was stopped before anything was written.",
+    say(finding,
+        "There are no events at all but the headers of %zu session%s: nothing was enabled "
+        "in it, or it was stopped before anything was written.",
         f->census->session_count, f->census->session_count == 1 ? "" : "s");
     advise_recording(f, finding);
 }
@@ -80,9 +80,10 @@ static void say_empty(const struct info_facts *f, struct info_findings *all)
 static void say_snapshots(const struct info_facts *f, struct info_findings *all)
 {
     struct info_finding *finding = find(all, INFO_PROBLEM, "heap_snapshots_only");
-    say(finding, "There are heap snapshots (provider Heap-Snapshot, %" PRIu64 " records) but no heap "
-                 "events: snapshots say what was allocated at one moment in a form that is not "
-                 "documented, single calls are another provider.",
+    say(finding,
+        "There are heap snapshots (provider Heap-Snapshot, %" PRIu64 " records) but no heap "
+        "events: snapshots say what was allocated at one moment in a form that is not "
+        "documented, single calls are another provider.",
         f->heap_snapshots);
     advise(finding, "record with the profile Heap in place of HeapSnapshot: wpr -start Heap "
                     "-filemode\n");
@@ -91,8 +92,9 @@ static void say_snapshots(const struct info_facts *f, struct info_findings *all)
 static void say_ranges(const struct info_facts *f, struct info_findings *all)
 {
     struct info_finding *finding = find(all, INFO_PROBLEM, "heap_ranges_only");
-    say(finding, "There are heap range events (%" PRIu64 " records) but no heap events: ranges tell "
-                 "which address space heaps reserve, not what is allocated in them.",
+    say(finding,
+        "There are heap range events (%" PRIu64 " records) but no heap events: ranges tell "
+        "which address space heaps reserve, not what is allocated in them.",
         f->heap_ranges);
     advise_recording(f, finding);
 }
@@ -111,8 +113,9 @@ static void say_kernel_only(const struct info_facts *f, struct info_findings *al
 static void say_merged(const struct info_facts *f, struct info_findings *all)
 {
     struct info_finding *finding = find(all, INFO_PROBLEM, "heap_not_enabled");
-    say(finding, "There are no heap events: this trace was %s, so all that was recorded is in it, "
-                 "and no session in it had the heap provider enabled for a process.",
+    say(finding,
+        "There are no heap events: this trace was %s, so all that was recorded is in it, "
+        "and no session in it had the heap provider enabled for a process.",
         f->perfview ? "merged by PerfView" : "merged or converted");
     advise(finding, f->perfview ? "the switch /OSHeapExe or /OSHeapProcess was missing:\n"
                                 : "the switch -heap with -PidNewProcess or -Pids was missing:\n");
@@ -130,8 +133,8 @@ static void say_others(const struct info_facts *f, struct info_findings *all)
 static void explain_absence(const struct info_facts *f, struct info_findings *all)
 {
     const struct eh_census *c = f->census;
-    bool only_headers = f->by_role[EH_ROLE_OTHER] <= c->session_count &&
-                        c->events == f->by_role[EH_ROLE_OTHER];
+    bool only_headers =
+        f->by_role[EH_ROLE_OTHER] <= c->session_count && c->events == f->by_role[EH_ROLE_OTHER];
     if (info_heap_records(f))
         return;
     if (only_headers)
@@ -159,13 +162,15 @@ static void check_names(const struct info_facts *f, struct info_findings *all)
     if (!info_heap_records(f) || f->by_role[EH_ROLE_PROCESS])
         return;
     struct info_finding *finding = find(all, INFO_WARNING, "kernel_file_missing");
-    say(finding, "There are no process records, so processes have no names%s: those are in the file "
-                 "of the kernel session%s.",
+    say(finding,
+        "There are no process records, so processes have no names%s: those are in the file "
+        "of the kernel session%s.",
         f->by_role[EH_ROLE_IMAGE] ? "" : " and stacks no modules",
         f->merged ? ", which is not part of this merged trace" : "");
-    advise(finding, "give it as well: etlinfo heap.etl kernel.etl\n"
-                    "or merge both when recording ends: xperf -stop HeapSession -stop -d app.etl\n"
-                    "if there was no kernel session: xperf -on PROC_THREAD+LOADER before the other\n");
+    advise(finding,
+           "give it as well: etlinfo heap.etl kernel.etl\n"
+           "or merge both when recording ends: xperf -stop HeapSession -stop -d app.etl\n"
+           "if there was no kernel session: xperf -on PROC_THREAD+LOADER before the other\n");
 }
 
 static bool has_stacks(const struct info_facts *f)
@@ -224,9 +229,10 @@ static void check_unmatched_stacks(const struct info_facts *f, struct info_findi
         s->stacks_unmatched < (s->stacks_attached + s->stacks_unmatched) / 100)
         return;
     struct info_finding *finding = find(all, INFO_WARNING, "stacks_unmatched");
-    say(finding, "Stack records that belong to no event of this trace: %" PRIu64 ", heap events with a "
-                 "stack: %" PRIu64 ". Events, or definitions of stack keys, were lost or are in "
-                 "another file.",
+    say(finding,
+        "Stack records that belong to no event of this trace: %" PRIu64 ", heap events with a "
+        "stack: %" PRIu64 ". Events, or definitions of stack keys, were lost or are in "
+        "another file.",
         s->stacks_unmatched, s->stacks_attached);
 }
 
@@ -235,9 +241,10 @@ static void check_narrow(const struct info_facts *f, struct info_findings *all)
     if (!f->narrow_heap_records)
         return;
     struct info_finding *finding = find(all, INFO_NOTE, "processes_32bit");
-    say(finding, "Heap records of 32-bit processes on a 64-bit system: %" PRIu64 ". Their layout is "
-                 "known from documents alone: if figures look wrong, a report of --shape is worth a "
-                 "lot.",
+    say(finding,
+        "Heap records of 32-bit processes on a 64-bit system: %" PRIu64 ". Their layout is "
+        "known from documents alone: if figures look wrong, a report of --shape is worth a "
+        "lot.",
         f->narrow_heap_records);
 }
 
@@ -246,11 +253,13 @@ static void check_layouts(const struct info_facts *f, struct info_findings *all)
     if (!f->stats || !f->stats->unknown_heap_events)
         return;
     struct info_finding *finding = find(all, INFO_WARNING, "unknown_layout");
-    say(finding, "Heap records whose layout is not known: %" PRIu64 ". They are counted, not decoded.",
+    say(finding,
+        "Heap records whose layout is not known: %" PRIu64 ". They are counted, not decoded.",
         f->stats->unknown_heap_events);
     if (f->manifest_heap_records)
-        say(finding, " Heap records in the form of a manifest provider: %" PRIu64 ". That is what "
-                     "enabling the heap GUID like the GUIDs of other providers gives.",
+        say(finding,
+            " Heap records in the form of a manifest provider: %" PRIu64 ". That is what "
+            "enabling the heap GUID like the GUIDs of other providers gives.",
             f->manifest_heap_records);
     advise(finding, "please report the output of etlinfo --shape: it has no names, paths or "
                     "addresses\n");
@@ -264,8 +273,9 @@ static void check_late_start(const struct info_facts *f, struct info_findings *a
     if (!s || s->unmatched_frees <= s->heap_events[EH_FREE] / 20)
         return;
     struct info_finding *finding = find(all, INFO_NOTE, "recording_began_late");
-    say(finding, "Frees of blocks whose alloc is not in the trace: %" PRIu64 " of %" PRIu64 ". The "
-                 "process ran before recording began%s.",
+    say(finding,
+        "Frees of blocks whose alloc is not in the trace: %" PRIu64 " of %" PRIu64 ". The "
+        "process ran before recording began%s.",
         s->unmatched_frees, s->heap_events[EH_FREE],
         f->events_lost || f->buffers_lost ? ", or events were lost" : "");
     advise(finding, "to see a program from its first alloc: xperf -start HeapSession -heap "
@@ -280,18 +290,21 @@ static void check_losses(const struct info_facts *f, struct info_findings *all)
     if (!f->events_lost && !f->buffers_lost)
         return;
     struct info_finding *finding = find(all, INFO_WARNING, "events_lost");
-    say(finding, "The recording lost events (%" PRIu64 ") or buffers (%" PRIu64 "): buffers filled "
-                 "faster than they were written.%s",
+    say(finding,
+        "The recording lost events (%" PRIu64 ") or buffers (%" PRIu64 "): buffers filled "
+        "faster than they were written.%s",
         f->events_lost, f->buffers_lost,
         info_heap_records(f) ? " Where a free is lost its block seems to stay, where an alloc is "
                                "lost its free is unmatched: live figures drift."
                              : "");
     if (s->buffer_size < 1024 * 1024)
-        advise(finding, "larger and more buffers (they were of %u KB): -BufferSize 1024 -MinBuffers "
-                        "256 -MaxBuffers 512\n",
+        advise(finding,
+               "larger and more buffers (they were of %u KB): -BufferSize 1024 -MinBuffers "
+               "256 -MaxBuffers 512\n",
                (unsigned)(s->buffer_size / 1024));
     else
-        advise(finding, "more buffers (they are of %u KB already): -MinBuffers 512 -MaxBuffers 1024\n",
+        advise(finding,
+               "more buffers (they are of %u KB already): -MinBuffers 512 -MaxBuffers 1024\n",
                (unsigned)(s->buffer_size / 1024));
     advise(finding, "fewer events: one process by -Pids, stacks of allocs alone, a shorter time\n");
 }
@@ -302,8 +315,9 @@ static void check_damage(const struct info_facts *f, struct info_findings *all)
     if (!s || (!s->buffers_damaged && !s->bytes_skipped && !s->inputs_truncated))
         return;
     struct info_finding *finding = find(all, INFO_WARNING, "damaged");
-    say(finding, "Damaged buffers: %" PRIu64 ", bytes skipped: %" PRIu64 ", inputs cut short: %" PRIu64
-                 ". The rest was read; standard error names each place.",
+    say(finding,
+        "Damaged buffers: %" PRIu64 ", bytes skipped: %" PRIu64 ", inputs cut short: %" PRIu64
+        ". The rest was read; standard error names each place.",
         s->buffers_damaged, s->bytes_skipped, s->inputs_truncated);
     advise(finding, "copy the file again; if it is the same, convert it as it is\n");
 }
@@ -316,10 +330,12 @@ static void check_limits(const struct info_facts *f, struct info_findings *all)
     if (!left_out)
         return;
     struct info_finding *finding = find(all, INFO_WARNING, "limit_reached");
-    say(finding, "The trace holds more than these programs keep, so something is left out of figures "
-                 "and names: standard error says what, and how much.");
-    advise(finding, "for live blocks --max-live sets the limit; for the rest record fewer processes "
-                    "or a shorter time\n");
+    say(finding,
+        "The trace holds more than these programs keep, so something is left out of figures "
+        "and names: standard error says what, and how much.");
+    advise(finding,
+           "for live blocks --max-live sets the limit; for the rest record fewer processes "
+           "or a shorter time\n");
 }
 
 static void check_end(const struct info_facts *f, struct info_findings *all)
@@ -327,8 +343,9 @@ static void check_end(const struct info_facts *f, struct info_findings *all)
     if (!f->running)
         return;
     struct info_finding *finding = find(all, INFO_NOTE, "not_ended");
-    say(finding, "A session has no end time: it was still running when this file was copied, or the "
-                 "system went down. Names that are logged when a session ends may be missing.");
+    say(finding,
+        "A session has no end time: it was still running when this file was copied, or the "
+        "system went down. Names that are logged when a session ends may be missing.");
     advise(finding, "stop the session before copying: xperf -stop HeapSession -stop -d app.etl\n");
 }
 
@@ -337,8 +354,9 @@ static void check_circular(const struct info_facts *f, struct info_findings *all
     if (!f->circular)
         return;
     struct info_finding *finding = find(all, INFO_NOTE, "circular");
-    say(finding, "A session wrote in circles: when its file was full it overwrote the oldest events, "
-                 "so the beginning may be missing.");
+    say(finding,
+        "A session wrote in circles: when its file was full it overwrote the oldest events, "
+        "so the beginning may be missing.");
     if (info_heap_records(f))
         advise(finding, "for complete live figures leave out -FileMode Circular, or give "
                         "-MaxFile a larger size\n");
@@ -360,8 +378,9 @@ static void check_clock(const struct info_facts *f, struct info_findings *all)
     if (!f->clock_assumed)
         return;
     struct info_finding *finding = find(all, INFO_WARNING, "clock_assumed");
-    say(finding, "The header names no usable clock frequency: 10 MHz is assumed, so all times may be "
-                 "off by a factor.");
+    say(finding,
+        "The header names no usable clock frequency: 10 MHz is assumed, so all times may be "
+        "off by a factor.");
 }
 
 static void tell_merged(const struct info_facts *f, struct info_findings *all)
@@ -380,11 +399,24 @@ static void tell_merged(const struct info_facts *f, struct info_findings *all)
 void info_diagnose(const struct info_facts *f, struct info_findings *findings)
 {
     static void (*const checks[])(const struct info_facts *f, struct info_findings *all) = {
-        explain_absence,        check_losses, check_damage, check_limits,
-        check_names,            check_stacks, check_images, check_layouts,
-        check_unmatched_stacks, check_boots,  check_clock,  check_late_start,
-        check_frees_with_stacks, check_pdb,   check_narrow, check_end,
-        check_circular,         tell_merged,
+        explain_absence,
+        check_losses,
+        check_damage,
+        check_limits,
+        check_names,
+        check_stacks,
+        check_images,
+        check_layouts,
+        check_unmatched_stacks,
+        check_boots,
+        check_clock,
+        check_late_start,
+        check_frees_with_stacks,
+        check_pdb,
+        check_narrow,
+        check_end,
+        check_circular,
+        tell_merged,
     };
     _Static_assert(sizeof checks / sizeof *checks <= INFO_FINDINGS, "one finding a check at most");
     findings->count = 0;

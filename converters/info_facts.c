@@ -49,12 +49,10 @@ void info_take_census(struct info_facts *f)
         const struct eh_session *s = &c->sessions[i];
         f->merged |= (s->mode & EH_MODE_RELOG) != 0;
         f->circular |= (s->mode & (EH_MODE_CIRCULAR | EH_MODE_BUFFERING)) != 0;
-        f->private_session |= (s->mode & EH_MODE_PRIVATE) != 0;
         f->system_session |= (s->mode & EH_MODE_SYSTEM) != 0;
         f->running |= !s->has_end;
         f->clock_assumed |= s->clock_assumed;
         f->one_boot &= s->boot_unix_ns == c->sessions[0].boot_unix_ns;
-        f->compressed += s->compressed;
         f->events_lost += s->events_lost;
         f->buffers_lost += s->buffers_lost;
     }

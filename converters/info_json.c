@@ -222,8 +222,8 @@ static void write_images(struct json *j, const struct eh_model *m)
 static void write_roles(struct json *j, const struct info_facts *f)
 {
     static const char *const names[EH_ROLES] = {
-        "other", "heap", "heap_class", "process", "thread", "context_switch", "image",
-        "pdb_identity", "volume", "stack", "stack_key", "stack_definition",
+        "other", "heap",         "heap_class", "process", "thread",    "context_switch",
+        "image", "pdb_identity", "volume",     "stack",   "stack_key", "stack_definition",
     };
     json_open(j, "roles", '{');
     for (int i = 0; i < EH_ROLES; i++)

@@ -7,12 +7,14 @@
 const char *info_group_name(unsigned group)
 {
     static const char *const names[] = {
-        [0x00] = "Header",   [0x01] = "DiskIo",  [0x02] = "Memory",       [0x03] = "Process",
-        [0x04] = "FileIo",   [0x05] = "Thread",  [0x06] = "TcpIp",        [0x07] = "Job",
-        [0x08] = "UdpIp",    [0x09] = "Registry", [0x0A] = "DbgPrint",    [0x0B] = "SystemConfig",
-        [0x0E] = "Pool",     [0x0F] = "PerfInfo", [0x10] = "Heap",        [0x11] = "Object",
-        [0x12] = "Power",    [0x13] = "ModBound", [0x14] = "Image",       [0x15] = "Dpc",
-        [0x16] = "CacheManager", [0x17] = "CritSec", [0x18] = "StackWalk", [0x1A] = "ALPC",
+        [0x00] = "Header",   [0x01] = "DiskIo",     [0x02] = "Memory",
+        [0x03] = "Process",  [0x04] = "FileIo",     [0x05] = "Thread",
+        [0x06] = "TcpIp",    [0x07] = "Job",        [0x08] = "UdpIp",
+        [0x09] = "Registry", [0x0A] = "DbgPrint",   [0x0B] = "SystemConfig",
+        [0x0E] = "Pool",     [0x0F] = "PerfInfo",   [0x10] = "Heap",
+        [0x11] = "Object",   [0x12] = "Power",      [0x13] = "ModBound",
+        [0x14] = "Image",    [0x15] = "Dpc",        [0x16] = "CacheManager",
+        [0x17] = "CritSec",  [0x18] = "StackWalk",  [0x1A] = "ALPC",
         [0x1B] = "SplitIo",  [0x1C] = "ThreadPool", [0x1D] = "Hypervisor",
     };
     return group < sizeof names / sizeof *names ? names[group] : NULL;

@@ -76,10 +76,10 @@ const char *info_mode(struct info_mode *m, uint32_t mode)
         uint32_t bit;
         const char *name;
     } bits[] = {
-        {EH_MODE_CIRCULAR, "circular"},      {EH_MODE_APPEND, "appended"},
-        {EH_MODE_NEWFILE, "several files"},  {EH_MODE_BUFFERING, "in memory"},
-        {EH_MODE_PRIVATE, "private"},        {EH_MODE_RELOG, "merged or converted"},
-        {EH_MODE_SYSTEM, "kernel session"},  {EH_MODE_MIXED, "processors share buffers"},
+        {EH_MODE_CIRCULAR, "circular"},     {EH_MODE_APPEND, "appended"},
+        {EH_MODE_NEWFILE, "several files"}, {EH_MODE_BUFFERING, "in memory"},
+        {EH_MODE_PRIVATE, "private"},       {EH_MODE_RELOG, "merged or converted"},
+        {EH_MODE_SYSTEM, "kernel session"}, {EH_MODE_MIXED, "processors share buffers"},
     };
     char *at = m->text;
     *at = 0;

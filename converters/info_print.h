@@ -33,8 +33,8 @@ struct info_mode {
 };
 const char *info_mode(struct info_mode *m, uint32_t mode);
 
-/* "Heap alloc", "Microsoft-Windows-DotNETRuntime event 10", "hook 0x1234": what a kind of records is
- * called. */
+/* "Heap alloc", "Microsoft-Windows-DotNETRuntime event 10", "hook 0x1234": what a kind of records
+ * is called. */
 const char *info_kind(struct info_safe *s, const struct eh_census *c,
                       const struct eh_record_kind *k);
 

@@ -26,8 +26,9 @@ static void write_session(struct out *out, const struct eh_session *s, size_t nu
     info_print(out, "  clock %u at %" PRId64 " Hz%s, mode 0x%08x, %s\n", (unsigned)s->clock_type,
                s->frequency, s->clock_assumed ? " (assumed)" : "", (unsigned)s->mode,
                s->has_end ? "ended" : "no end");
-    info_print(out, "  buffers of %u bytes: written %u, found %" PRIu64 ", numbers %" PRId64
-                    " to %" PRId64 ", lost %u events and %u buffers\n",
+    info_print(out,
+               "  buffers of %u bytes: written %u, found %" PRIu64 ", numbers %" PRId64
+               " to %" PRId64 ", lost %u events and %u buffers\n",
                (unsigned)s->buffer_size, (unsigned)s->buffers_written, s->buffers,
                s->first_sequence, s->last_sequence, (unsigned)s->events_lost,
                (unsigned)s->buffers_lost);
@@ -93,14 +94,16 @@ static void write_doubts(struct out *out, const struct info_facts *f)
 {
     const struct info_doubts *d = &f->doubts;
     info_print(out, "doubts\n");
-    info_print(out, "  F2 reallocs: in place %" PRIu64 ", moving %" PRIu64 ", that add a block %" PRIu64
-                    ", that drop one %" PRIu64 "\n",
+    info_print(out,
+               "  F2 reallocs: in place %" PRIu64 ", moving %" PRIu64 ", that add a block %" PRIu64
+               ", that drop one %" PRIu64 "\n",
                d->reallocs_in_place, d->reallocs_moving, d->reallocs_that_add,
                d->reallocs_that_drop);
     info_print(out, "  F3 heap records with a 32-bit header on a 64-bit system: %" PRIu64 "\n",
                f->narrow_heap_records);
-    info_print(out, "  F5 allocs over a live block %" PRIu64 ", of which its free came up to 1 ms later "
-                    "%" PRIu64 "\n",
+    info_print(out,
+               "  F5 allocs over a live block %" PRIu64 ", of which its free came up to 1 ms later "
+               "%" PRIu64 "\n",
                f->stats->replaced_allocs, d->late_frees);
     info_print(out, "  F6 address 0: allocs %" PRIu64 ", frees %" PRIu64 ", reallocs %" PRIu64 "\n",
                f->stats->failed_allocs, d->frees_of_nowhere, d->reallocs_to_nowhere);

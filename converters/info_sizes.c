@@ -56,7 +56,8 @@ static void estimate_csv(const struct info_facts *f, struct info_output *o)
     *o = (struct info_output){.command = "etl2csv", .bytes = 160 + f->csv_bytes, .percent_off = 3};
     if (f->rows > SPREADSHEET_ROWS)
         snprintf(o->advice, sizeof o->advice,
-                 "a spreadsheet shows the first 1048575 rows of %" PRIu64 ": --split-rows 1048575, or "
+                 "a spreadsheet shows the first 1048575 rows of %" PRIu64
+                 ": --split-rows 1048575, or "
                  "--table heaps or callsites",
                  f->rows);
 }
@@ -69,9 +70,10 @@ static void add_instants(const struct info_facts *f, struct info_output *o, uint
     if (shows_instants(f))
         o->bytes += bytes;
     bool too_much = o->bytes + (shows_instants(f) ? 0 : bytes) > reach;
-    const char *remedy = too_much ? "too much for a viewer in a browser: cut it by --pid, --time or "
-                                    "--split-size 400M"
-                                  : "";
+    const char *remedy = too_much
+                             ? "too much for a viewer in a browser: cut it by --pid, --time or "
+                               "--split-size 400M"
+                             : "";
     if (shows_instants(f))
         snprintf(o->advice, sizeof o->advice, "%s", remedy);
     else
@@ -95,9 +97,8 @@ static void estimate_perfetto(const struct info_facts *f, const struct stack_sum
                               struct info_output *o)
 {
     *o = (struct info_output){.command = "etl2perfetto", .percent_off = 50};
-    o->bytes = 2000 + PERFETTO_POINT * points(f) +
-               PERFETTO_HEAP * (eh_model_heaps(f->model) - 1) + PERFETTO_STACK * s->stacks +
-               PERFETTO_FRAME * s->frames;
+    o->bytes = 2000 + PERFETTO_POINT * points(f) + PERFETTO_HEAP * (eh_model_heaps(f->model) - 1) +
+               PERFETTO_STACK * s->stacks + PERFETTO_FRAME * s->frames;
     add_instants(f, o, PERFETTO_INSTANT * f->info->block_records, 4 * BROWSER_BYTES);
 }
 

@@ -4,13 +4,13 @@
 
 #include "info_facts.h"
 
-#define INFO_OUTPUTS 3
+#define INFO_OUTPUTS      3
 #define INFO_OUTPUT_BYTES 200
 
 struct info_output {
     const char *command; /* "etl2csv" */
     uint64_t bytes;
-    unsigned percent_off; /* in traces that were tried, estimates were off by no more */
+    unsigned percent_off;           /* in traces that were tried, estimates were off by no more */
     char advice[INFO_OUTPUT_BYTES]; /* which options keep it in its viewer's reach; may be empty */
 };
 

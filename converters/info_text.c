@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIDTH         96
-#define KINDS_SHOWN   40
-#define OWNERS_SHOWN  20
-#define HEAPS_SHOWN   10
+#define WIDTH          96
+#define KINDS_SHOWN    40
+#define OWNERS_SHOWN   20
+#define HEAPS_SHOWN    10
 #define SESSIONS_SHOWN 20
 
 /* A paragraph of words, broken at blanks, each line behind `indent`. */
@@ -182,7 +182,8 @@ static void write_context(struct out *out, const struct info_facts *f)
     info_print(out, ", PDB identities %s", info_number(&n, f->by_role[EH_ROLE_PDB]));
     if (f->stats) {
         info_print(out, "; different images %s", info_number(&n, eh_model_images(f->model) - 1));
-        info_print(out, ", with a PDB identity %s", info_number(&n, info_images_with_pdb(f->model)));
+        info_print(out, ", with a PDB identity %s",
+                   info_number(&n, info_images_with_pdb(f->model)));
     }
     info_print(out, "\n");
     write_stack_summary(out, f);
@@ -223,8 +224,8 @@ static void write_process(struct out *out, const struct info_facts *f, uint32_t 
     if (!process)
         info_print(out, "  unknown process");
     else
-        info_print(out, "  %s, process %u", p->name ? info_safe(&name, p->name) : "(without a name)",
-                   (unsigned)p->pid);
+        info_print(out, "  %s, process %u",
+                   p->name ? info_safe(&name, p->name) : "(without a name)", (unsigned)p->pid);
     info_print(out, ": heap events %s", info_number(&n, f->processes[process].events));
     info_print(out, ", with a stack %s\n", info_number(&n, f->processes[process].with_stack));
     for (size_t i = 0; i < count && i < HEAPS_SHOWN; i++)
@@ -273,8 +274,8 @@ static void write_heap_events(struct out *out, const struct info_facts *f)
         if (s->heap_events[kind])
             info_print(out, "  %14s  %s\n", info_number(&n, s->heap_events[kind]),
                        eh_kind_name((enum eh_kind)kind));
-    info_print(out, "  %-12s %s at %.3f s; outstanding", "peak",
-               info_bytes(&n, s->peak_live_bytes), (double)s->peak_time_ns / 1e9);
+    info_print(out, "  %-12s %s at %.3f s; outstanding", "peak", info_bytes(&n, s->peak_live_bytes),
+               (double)s->peak_time_ns / 1e9);
     info_print(out, " %s, blocks %s\n", info_bytes(&n, s->outstanding_bytes),
                info_number(&m, s->outstanding_blocks));
     write_owners(out, f);

@@ -12,7 +12,8 @@ struct report {
 enum { OPTION_JSON, OPTION_SHAPE, OPTION_QUICK };
 
 static const struct option_spec options[] = {
-    {"json", 0, NULL, "for scripts: one JSON object, with all that the text leaves out", OPTION_JSON},
+    {"json", 0, NULL, "for scripts: one JSON object, with all that the text leaves out",
+     OPTION_JSON},
     {"shape", 0, NULL, "for a bug report: no names, paths, addresses or dates", OPTION_SHAPE},
     {"quick", 0, NULL, "headers and a sample of records: the essentials of a large trace",
      OPTION_QUICK},

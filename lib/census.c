@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of each stream a sample reads so many buffers, its share of these bytes of the input, but at least
- * the first and the last: the system tells of itself at the beginning and at the end. */
+/* Of each stream a sample reads so many buffers, its share of these bytes of the input, but at
+ * least the first and the last: the system tells of itself at the beginning and at the end. */
 #define SAMPLE_BYTES    (32u << 20)
 #define SAMPLE_EXPANDED (128u << 20) /* no more is read once so much has been expanded */
 
@@ -294,8 +294,8 @@ static void compare_axes(struct eh_session *s, const struct etl_header *h,
     if (!s->same_axis)
         return;
     int64_t raw = ticks_to_ns(sub_saturating(h->raw_start, first->raw_start), h->frequency);
-    int64_t wall = sub_saturating(filetime_to_unix_ns(h->start_time),
-                                  filetime_to_unix_ns(first->start_time));
+    int64_t wall =
+        sub_saturating(filetime_to_unix_ns(h->start_time), filetime_to_unix_ns(first->start_time));
     s->drift_ns = sub_saturating(raw, wall);
 }
 

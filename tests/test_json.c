@@ -77,7 +77,8 @@ START_TEST(nested)
     json_open(&d.json, "empty", '[');
     json_close(&d.json, ']');
     json_close(&d.json, '}');
-    expect(&d, "{\n  \"list\": [\n    {\"a\": 1, \"b\": [2, 3]},\n    {}\n  ],\n  \"empty\": []\n}\n");
+    expect(&d,
+           "{\n  \"list\": [\n    {\"a\": 1, \"b\": [2, 3]},\n    {}\n  ],\n  \"empty\": []\n}\n");
 }
 END_TEST
 
@@ -87,7 +88,10 @@ static const struct {
     {"", "[\n  \"\"\n]\n"},
     {"\"\\\n\x01\x7F", "[\n  \"\\\"\\\\\\n\\u0001\\u007f\"\n]\n"},
     {"\xC3\xA9", "[\n  \"\xC3\xA9\"\n]\n"},
-    {"a\xFF" "b", "[\n  \"a\xEF\xBF\xBD" "b\"\n]\n"},
+    {"a\xFF"
+     "b",
+     "[\n  \"a\xEF\xBF\xBD"
+     "b\"\n]\n"},
     {"\xFF\xFE", "[\n  \"\xEF\xBF\xBD\xEF\xBF\xBD\"\n]\n"},
     {"a\xC3", "[\n  \"a\xEF\xBF\xBD\"\n]\n"},
 };
@@ -105,7 +109,8 @@ END_TEST
 START_TEST(counts)
 {
     struct document d = begin();
-    struct eh_stats stats = {.events = 5, .heap_events = {[EH_ALLOC] = 2, [EH_UNKNOWN] = 1},
+    struct eh_stats stats = {.events = 5,
+                             .heap_events = {[EH_ALLOC] = 2, [EH_UNKNOWN] = 1},
                              .unknown_types = {[0x27] = 1}};
     json_open(&d.json, NULL, '{');
     json_stats(&d.json, &stats);

@@ -1,5 +1,5 @@
-/* What a trace consists of: its sessions, and its records by kind. Counted from headers alone, so it
- * says something of every trace, also of one without a single heap event. */
+/* What a trace consists of: its sessions, and its records by kind. Counted from headers alone, so
+ * it says something of every trace, also of one without a single heap event. */
 #ifndef ETLHEAP_MODEL_CENSUS_H
 #define ETLHEAP_MODEL_CENSUS_H
 
@@ -44,18 +44,19 @@ enum eh_role {
 /* Records that agree in form of header, class or hook id, and version. */
 struct eh_record_kind {
     uint64_t count;
-    uint64_t bytes; /* of whole records, unpadded */
+    uint64_t bytes;    /* of whole records, unpadded */
     uint32_t provider; /* index into eh_census.providers; EH_NO_ID for records with a hook id and
                         * for those that name none */
     uint16_t header;
-    uint16_t hook;  /* with has_hook: group << 8 | type; else the opcode */
-    uint16_t event; /* EVENT_HEADER: Id */
+    uint16_t hook;    /* with has_hook: group << 8 | type; else the opcode */
+    uint16_t event;   /* EVENT_HEADER: Id */
     uint16_t version; /* as the header has it, with its extension bits */
     bool has_hook;
     uint8_t role;      /* enum eh_role */
     uint8_t heap_kind; /* enum eh_kind of the two heap roles */
     uint8_t size_count;
-    /* Sizes of payloads: the first few that occurred, in order of size; the others in one number. */
+    /* Sizes of payloads: the first few that occurred, in order of size; the others in one number.
+     */
     struct {
         uint32_t bytes;
         uint64_t count;
@@ -72,8 +73,8 @@ struct eh_provider {
 
 /* A session: one header buffer and the buffers behind it. */
 struct eh_session {
-    size_t input;  /* index of the input */
-    int64_t offset; /* of the header buffer in it */
+    size_t input;     /* index of the input */
+    int64_t offset;   /* of the header buffer in it */
     const char *name; /* UTF-8, may be empty */
     int64_t start_unix_ns, end_unix_ns, boot_unix_ns;
     bool has_end, has_boot; /* without an end: still running, or never finished */
@@ -88,14 +89,14 @@ struct eh_session {
     uint32_t buffer_size; /* bytes */
     uint32_t buffers_written;
     uint32_t events_lost, buffers_lost;
-    uint64_t buffers; /* found */
+    uint64_t buffers;         /* found */
     uint64_t processors_seen; /* that have buffers */
-    uint64_t compressed; /* buffers; their stored and expanded bytes: */
+    uint64_t compressed;      /* buffers; their stored and expanded bytes: */
     uint64_t compressed_bytes, expanded_bytes;
-    uint64_t states[8]; /* compressed buffers by their State, 7 and above in the last */
+    uint64_t states[8];    /* compressed buffers by their State, 7 and above in the last */
     uint64_t stored_bytes; /* of all buffers */
     int64_t first_sequence, last_sequence; /* lowest and highest number */
-    bool same_axis; /* boot, clock and frequency are those of the first session */
+    bool same_axis;   /* boot, clock and frequency are those of the first session */
     int64_t drift_ns; /* with same_axis: distance from the first session's start by the raw clock
                        * minus that by wall time */
 };
@@ -118,8 +119,8 @@ struct eh_census {
     size_t kind_count;
     const struct eh_provider *providers;
     size_t provider_count;
-    uint64_t events;       /* records counted */
-    uint64_t other_events; /* those of kinds beyond LIMIT_RECORD_KINDS */
+    uint64_t events;                   /* records counted */
+    uint64_t other_events;             /* those of kinds beyond LIMIT_RECORD_KINDS */
     uint64_t buffers, bytes;           /* in all inputs */
     uint64_t buffers_read, bytes_read; /* whose records were counted */
 };

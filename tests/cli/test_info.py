@@ -1,7 +1,7 @@
 """etlinfo: its counts against facts and the oracle, its findings, and what it must not say.
 
-tests/cases/diagnosis/FINDING.txt are traces that give this finding, tests/golden/diagnosis/FINDING.txt
-what etlinfo says of them. tests/update-goldens rewrites the latter.
+tests/cases/diagnosis/FINDING.txt are traces that give this finding, tests/golden/diagnosis has what
+etlinfo says of them. tests/update-goldens rewrites the latter.
 """
 import collections
 import json
@@ -172,7 +172,7 @@ def check_shape(test, paths, names):
 class Cases(InfoTestCase):
     """Every case of tests/cases, whole or damaged."""
 
-    read_once = {}  # by case: (inputs as bytes by name, status and stats and rows of etl2csv, --json)
+    read_once = {}  # by case: (inputs as bytes by name; of etl2csv status, rows, stats; --json)
 
     def each(self):
         for case in support.cases():
@@ -256,7 +256,11 @@ class Diagnoses(InfoTestCase):
         inputs = self.build_diagnosis(name)
         paths = [self.path(i) for i in inputs]
         status = 3 if name in ('damaged', 'limit_reached') else 0
-        self.assertIn(name, self.findings(*paths, status=status))
+        findings = self.json(*paths, status=status)['diagnosis']
+        self.assertIn(name, [f['id'] for f in findings])
+        for finding in findings:
+            self.assertRegex(finding['text'], r'[.)]$')  # nothing is cut
+            self.assertRegex(finding['advice'], r'(^|\n)$')
         text = self.info('-q', *inputs, cwd=self.folder, status=status).stdout.decode()
         golden = os.path.join(DIAGNOSIS_GOLDENS, name + '.txt')
         if UPDATE:
@@ -365,7 +369,8 @@ class Hostile(InfoTestCase):
         trace = self.build_text('kinds', '\n'.join(lines) + '\n')
         records = self.json(trace)['records']
         self.assertEqual(records['events'], 70001)
-        self.assertEqual(sum(k['count'] for k in records['kinds']) + records['of_other_kinds'], 70001)
+        told_apart = sum(k['count'] for k in records['kinds'])
+        self.assertEqual(told_apart + records['of_other_kinds'], 70001)
         self.assertEqual(len(records['kinds']), 65536)
         self.assertGreater(records['of_other_kinds'], 4000)
 

@@ -1,5 +1,5 @@
-/* Any bytes as a trace through the report of etlinfo: JSON is one strict value, texts are safe for a
- * terminal, and every record is counted once. Input: a byte of options, the trace. */
+/* Any bytes as a trace through the report of etlinfo: JSON is one strict value, texts are safe for
+ * a terminal, and every record is counted once. Input: a byte of options, the trace. */
 #include "fuzz.h"
 
 #include "fuzz_json.h"
@@ -55,8 +55,11 @@ static void write_report(struct eh_reader *r, void *state, struct out *out)
     const struct eh_event *rows;
     size_t count;
     int more;
-    const struct writer_context context = {.info = eh_info(r), .model = eh_model(r),
-                                           .census = eh_census(r), .out = out, .tool = "fuzz 1"};
+    const struct writer_context context = {.info = eh_info(r),
+                                           .model = eh_model(r),
+                                           .census = eh_census(r),
+                                           .out = out,
+                                           .tool = "fuzz 1"};
     REQUIRE(info_writer.begin(state, &context, &e) == 0);
     while ((more = eh_next(r, &rows, &count, &e)) > 0)
         REQUIRE(info_writer.rows(state, rows, count, &e) == 0);

@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/* The whole text is one strict value in valid UTF-8, with blanks around it; behind it stands a NUL. */
+/* The whole text is one strict value in valid UTF-8, with blanks around it; behind it stands a NUL.
+ */
 void check_json(const char *text, size_t length);
 
 /* Steps over one character above ASCII, which must be a valid one. */
