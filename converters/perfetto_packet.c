@@ -50,51 +50,89 @@ void counter_init(struct counter *c, uint32_t sequence)
     *c = (struct counter){.sequence = sequence};
 }
 
-/* The numbers that are written like this one but for their two lowest bytes. */
+/* The numbers that are written like this one but for their two lowest bytes. Of those below 2^14
+ * the least is 128, which would add 1 to the second byte. */
 static void set_range(struct counter_value *v, uint64_t value)
 {
     const uint64_t one_byte = 1u << 7, two_bytes = 1u << 14;
     bool more = value >= two_bytes;
     v->least = more ? value & ~(two_bytes - 1) : one_byte;
     v->span = value < one_byte || value > INT64_MAX ? 0 : more ? two_bytes : two_bytes - one_byte;
-    v->more = more ? 0x8080 : 0x0080;
+    v->more = more ? 0x8080 : 0x0080 + 0x0100;
 }
 
 static char *put_counter_value(char *at, const struct counter *c, struct counter_value *v,
                                uint32_t field, uint64_t value)
 {
     at = put_varint(at, PB_VARINT(field));
-    v->place = (uint16_t)(at - c->point);
+    v->place = (uint32_t)(at - c->packet);
     set_range(v, value);
     return put_varint(at, signed_value(value));
 }
 
 static char *begin_point(struct counter *c)
 {
-    char *event = skip_length(put_field(c->point, PACKET_SEQUENCE, c->sequence),
+    char *event = skip_length(put_field(c->packet + PACKET_POINT_PLACE, PACKET_SEQUENCE,
+                                        c->sequence),
                               PACKET_TRACK_EVENT);
-    c->event = (uint32_t)(event - c->point);
+    c->event = (uint32_t)(event - c->packet);
     return put_field(event, EVENT_TYPE, TYPE_COUNTER);
 }
 
-static char *put_new_point(char *at, struct counter *c, uint64_t delta, const char *end)
+/* The packet as far as it does not change. */
+static void end_point(struct counter *c, const char *end)
 {
-    c->length = (uint64_t)(end - c->point);
-    set_length(c->point + c->event, end);
-    return put_point(at, put_point_start(at, delta), c);
+    c->length = (uint64_t)(end - c->packet);
+    set_length(c->packet + c->event, end);
+    c->packet[0] = PB_DELIMITED(TRACE_PACKET);
+    c->packet[1] = (char)(c->length - 2);
+    c->packet[2] = PB_VARINT(PACKET_TIMESTAMP);
 }
+
+static bool fits(const struct counter_value *v, uint64_t value)
+{
+    return value - v->least < v->span;
+}
+
+static void patch(struct counter *c, const struct counter_value *v, uint64_t value)
+{
+    packet_patch(c->packet + v->place, value - v->least, v->more);
+}
+
+/* The copy is of fixed length and overshoots: half the cost of one that is not. */
+static char *put_last_point(char *at, const struct counter *c, uint64_t delta)
+{
+    memcpy(at, c->packet, PACKET_TIME_PLACE);
+    char *point = put_varint(at + PACKET_TIME_PLACE, delta);
+    memcpy(point, c->packet + PACKET_POINT_PLACE, sizeof c->packet - PACKET_POINT_PLACE);
+    char *end = point + c->length - PACKET_POINT_PLACE;
+    at[1] = (char)(end - at - 2);
+    return end;
+}
+
+_Static_assert(2 + 1 + PB_VARINT_BYTES + sizeof ((struct counter *)0)->packet -
+                       PACKET_POINT_PLACE <= PACKET_COUNTER_BYTES,
+               "a point and what is copied too much of it fit");
 
 char *put_new_counter(char *at, struct counter *c, uint64_t delta, uint64_t value)
 {
-    char *end = put_counter_value(begin_point(c), c, &c->value, EVENT_VALUE, value);
-    return put_new_point(at, c, delta, end);
+    if (fits(&c->value, value))
+        patch(c, &c->value, value);
+    else
+        end_point(c, put_counter_value(begin_point(c), c, &c->value, EVENT_VALUE, value));
+    return put_last_point(at, c, delta);
 }
 
 char *put_new_pair(char *at, struct counter *c, uint64_t delta, uint64_t value, uint64_t extra)
 {
-    char *end = put_counter_value(begin_point(c), c, &c->extra, EVENT_EXTRA_VALUES, extra);
-    end = put_counter_value(end, c, &c->value, EVENT_VALUE, value);
-    return put_new_point(at, c, delta, end);
+    if (fits(&c->value, value) && fits(&c->extra, extra)) {
+        patch(c, &c->extra, extra);
+        patch(c, &c->value, value);
+    } else {
+        char *end = put_counter_value(begin_point(c), c, &c->extra, EVENT_EXTRA_VALUES, extra);
+        end_point(c, put_counter_value(end, c, &c->value, EVENT_VALUE, value));
+    }
+    return put_last_point(at, c, delta);
 }
 
 char *put_counter_on(char *at, uint32_t sequence, uint64_t delta, uint64_t track, uint64_t value)

@@ -7,6 +7,7 @@
 #define ETLHEAP_CONVERTERS_PERFETTO_PACKET_H
 
 #include "base/bytes.h"
+#include "base/inline.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,33 +44,18 @@ static inline char *put_delimited(char *at, uint32_t field, const void *bytes, s
     return at + length;
 }
 
-/* put_varint() of what mostly has two or three bytes: no loop for them. */
-static inline char *put_short_varint(char *at, uint64_t value)
-{
-    if (value < 1u << 7 || value >= 1u << 21)
-        return put_varint(at, value);
-    at[0] = (char)(value | 0x80);
-    if (value < 1u << 14) {
-        at[1] = (char)(value >> 7);
-        return at + 2;
-    }
-    at[1] = (char)(value >> 7 | 0x80);
-    at[2] = (char)(value >> 14);
-    return at + 3;
-}
-
-/* A number inside an encoded point. Within a range, that of numbers with the same bits from the
- * 15th on, only its two lowest bytes change, and the point keeps its length. */
+/* A number inside an encoded packet. Within a range, that of numbers with the same bits from the
+ * 15th on, only its two lowest bytes change, and the packet keeps its length. */
 struct counter_value {
-    uint64_t least, span; /* the range; span 0: the point is of no use for the next */
-    uint16_t more;        /* the continuation bits of the two bytes */
-    uint16_t place;       /* of the two bytes in the point */
+    uint64_t least, span; /* the range; span 0: the packet is of no use for the next */
+    uint32_t more;        /* what packet_patch() adds: continuation bits, and least's share */
+    uint32_t place;       /* of the two bytes in the packet */
 };
 
-/* The last point of a counter as it was written, from the sequence's id on: the next one seldom
- * differs by more than time and the values' lowest bytes. Serves one kind of point only. */
+/* The last packet of a counter, as it is with a time of two bytes (128 ns to 16 us): the next one
+ * seldom differs by more than these and the values' lowest bytes. Serves one kind of point only. */
 struct counter {
-    char point[32];
+    char packet[48];
     uint64_t length;
     struct counter_value value, extra;
     uint32_t sequence;
@@ -81,60 +67,63 @@ void counter_init(struct counter *c, uint32_t sequence);
 /* A point: `delta` is the time since the sequence's packet before, in nanoseconds. Values above
  * INT64_MAX are written as INT64_MAX. */
 #define PACKET_COUNTER_BYTES 64
-/* The slow paths of the two below. */
-char *put_new_counter(char *at, struct counter *c, uint64_t delta, uint64_t value);
-char *put_new_pair(char *at, struct counter *c, uint64_t delta, uint64_t value, uint64_t extra);
+/* The slow paths of the two below: what is unlike the last packet, and what has another time. */
+EH_RARE char *put_new_counter(char *at, struct counter *c, uint64_t delta, uint64_t value);
+EH_RARE char *put_new_pair(char *at, struct counter *c, uint64_t delta, uint64_t value,
+                           uint64_t extra);
 /* One value on another track. */
 char *put_counter_on(char *at, uint32_t sequence, uint64_t delta, uint64_t track, uint64_t value);
 
-/* Where in the packet its point begins. */
-static inline char *put_point_start(char *at, uint64_t delta)
+/* Writes the two bytes of a varint of 14 bits. */
+static inline void packet_patch(char *place, uint64_t bits, uint64_t more)
 {
-    static const char head[4] = {0x0A, 0, 0x40, 0}; /* a packet, its length, its timestamp */
-    memcpy(at, head, sizeof head);
-    return put_short_varint(at + 3, delta);
+    store_u16((uint8_t *)place, (uint16_t)(bits + (bits & 0x3F80) + more));
 }
 
-/* The end of the packet that begins at `at`, its point at `point`. */
-static inline char *put_point(char *at, char *point, const struct counter *c)
+#define PACKET_TIME_PLACE  3
+#define PACKET_POINT_PLACE 5
+
+static inline bool has_two_bytes(uint64_t delta)
 {
-    memcpy(point, c->point, sizeof c->point);
-    char *end = point + c->length;
-    at[1] = (char)(end - at - 2);
-    return end;
+    return delta - 128 < 16384 - 128;
 }
 
-static inline bool counter_fits(const struct counter_value *v, uint64_t value)
+/* The last packet with another time of two bytes. */
+static inline void put_like_last(char *at, const struct counter *c, uint64_t length,
+                                 uint64_t delta)
 {
-    return value - v->least < v->span;
+    memcpy(at, c->packet, 32);
+    if (length > 32)
+        memcpy(at + 32, c->packet + 32, sizeof c->packet - 32);
+    packet_patch(at + PACKET_TIME_PLACE, delta, 0x80);
 }
 
-static inline void counter_patch(char *point, const struct counter_value *v, uint64_t value)
-{
-    uint64_t low = (value & 0x7F) | (value << 1 & 0x7F00) | v->more;
-    store_u16((uint8_t *)point + v->place, (uint16_t)low);
-}
-
-/* One value on the sequence's default track. */
+/* One value on the sequence's default track. Here and below everything is read before a byte is
+ * written, after which it would be read again. */
 static inline char *put_counter(char *at, struct counter *c, uint64_t delta, uint64_t value)
 {
-    if (!counter_fits(&c->value, value))
+    const uint64_t bits = value - c->value.least, more = c->value.more, place = c->value.place;
+    const uint64_t length = c->length;
+    if (!has_two_bytes(delta) || bits >= c->value.span)
         return put_new_counter(at, c, delta, value);
-    char *point = put_point_start(at, delta), *end = put_point(at, point, c);
-    counter_patch(point, &c->value, value);
-    return end;
+    put_like_last(at, c, length, delta);
+    packet_patch(at + place, bits, more);
+    return at + length;
 }
 
 /* One value on the default track, one on the first extra track. */
 static inline char *put_counter_pair(char *at, struct counter *c, uint64_t delta, uint64_t value,
                                      uint64_t extra)
 {
-    if (!counter_fits(&c->value, value) || !counter_fits(&c->extra, extra))
+    const uint64_t bits = value - c->value.least, more = c->value.more, place = c->value.place;
+    const uint64_t extra_bits = extra - c->extra.least, extra_more = c->extra.more;
+    const uint64_t extra_place = c->extra.place, length = c->length;
+    if (!has_two_bytes(delta) || bits >= c->value.span || extra_bits >= c->extra.span)
         return put_new_pair(at, c, delta, value, extra);
-    char *point = put_point_start(at, delta), *end = put_point(at, point, c);
-    counter_patch(point, &c->extra, extra);
-    counter_patch(point, &c->value, value);
-    return end;
+    put_like_last(at, c, length, delta);
+    packet_patch(at + extra_place, extra_bits, extra_more);
+    packet_patch(at + place, bits, more);
+    return at + length;
 }
 
 /* An argument of an instant: a number, or a string by iid or spelt out. */

@@ -104,6 +104,17 @@ void sequence_open_plain(struct sequence *s, struct trace *t)
     trace_write(t, &p);
 }
 
+uint64_t sequence_odd_step(struct sequence *s, int64_t ns)
+{
+    if (ns > TRACE_LATEST_NS)
+        ns = TRACE_LATEST_NS;
+    if (ns <= s->last_ns)
+        return 0;
+    uint64_t step = (uint64_t)(ns - s->last_ns);
+    s->last_ns = ns;
+    return step;
+}
+
 static void start_clock(struct trace *t)
 {
     const struct eh_info *i = t->info;

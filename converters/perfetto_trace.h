@@ -77,15 +77,17 @@ void sequence_open(struct sequence *s, struct trace *t, int64_t from_ns, uint64_
 /* Opens a sequence in BOOTTIME without defaults. */
 void sequence_open_plain(struct sequence *s, struct trace *t);
 
-/* The time of the sequence's next packet as its clock wants it; a step back is none, and so is
- * one to before the trace. */
+/* The slow path of the next: a step back, or one to beyond what can be written. */
+uint64_t sequence_odd_step(struct sequence *s, int64_t ns);
+
+/* The time of the sequence's next packet as its clock wants it; a step back is none, and so is one
+ * to before the trace. */
 static inline uint64_t sequence_step(struct sequence *s, int64_t ns)
 {
-    if (ns > TRACE_LATEST_NS)
-        ns = TRACE_LATEST_NS;
-    if (ns <= s->last_ns)
-        return 0;
-    uint64_t step = (uint64_t)(ns - s->last_ns);
+    /* One comparison for all: times lie within LIMIT_TIME_NS, which is TRACE_LATEST_NS and 1. */
+    uint64_t step = (uint64_t)ns - (uint64_t)s->last_ns;
+    if ((step - 1) >> 40)
+        return sequence_odd_step(s, ns);
     s->last_ns = ns;
     return step;
 }
