@@ -337,7 +337,7 @@ static inline uint32_t parts_of(const struct raw_frames *f)
         return 0;
     uint32_t kernel = is_kernel_address(raw_frame(f, 0), f->pointer_size);
     uint32_t user = !is_kernel_address(raw_frame(f, f->count - 1), f->pointer_size);
-    return user | !kernel ? kernel * PART_KERNEL | PART_USER : PART_KERNEL;
+    return (user | !kernel) ? (kernel * PART_KERNEL | PART_USER) : PART_KERNEL;
 }
 
 static void set_part(struct pending *p, uint32_t parts, uint32_t draft)
