@@ -227,8 +227,8 @@ static void write_counters(struct chrome *c, const struct eh_event *row)
                                      : count_row(c, at, row, false));
 }
 
-/* Points of one of them alone: the beginning of the time that is shown, and a process's when another
- * heap changed. */
+/* Points of one of them alone: the beginning of the time that is shown, and a process's when
+ * another heap changed. */
 static void point_heap(struct chrome *c, uint32_t heap_index, int64_t time_ns, uint64_t bytes,
                        uint64_t blocks)
 {

@@ -28,8 +28,8 @@ struct csv_top {
  * without memory. */
 int csv_top_offer(struct csv_top *t, const struct csv_cell *cells);
 
-/* Puts the rows in order, the largest first; then row i has the cells csv_top_cells(). No more offers
- * may follow. */
+/* Puts the rows in order, the largest first; then row i has the cells csv_top_cells(). No more
+ * offers may follow. */
 void csv_top_sort(struct csv_top *t);
 const struct csv_cell *csv_top_cells(const struct csv_top *t, size_t i);
 

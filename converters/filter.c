@@ -16,7 +16,8 @@ enum { PID, PROCESS, TID, HEAP, EVENT, SIZE, LIFETIME, TIME };
 
 const struct option_spec filter_options[] = {
     {"pid", 0, "LIST", "processes with these ids: 4242,5000", PID},
-    {"process", 0, "GLOB", "processes whose whole name fits, like 'note*.exe', in any case", PROCESS},
+    {"process", 0, "GLOB", "processes whose whole name fits, like 'note*.exe', in any case",
+     PROCESS},
     {"heap", 0, "LIST", "heaps with these handles: 0x1f0000,0x2b0000", HEAP},
     {"time", 0, "RANGE", "from the trace's start: 1.5..2, 100ms.., ..20us", TIME},
     {"tid", 0, "LIST", "events of these threads", TID},
@@ -45,8 +46,8 @@ static bool next_item(const char **list, const char **ret_item, size_t *ret_leng
     return true;
 }
 
-static int add_numbers(struct filter_list *l, const char *argument, const char *option, uint64_t most,
-                       struct eh_error *e)
+static int add_numbers(struct filter_list *l, const char *argument, const char *option,
+                       uint64_t most, struct eh_error *e)
 {
     const char *list = argument, *item;
     size_t length;
@@ -243,8 +244,8 @@ static bool kind_fits(const struct filter *f, const struct eh_event *row)
                                    : f->kinds >> row->kind & 1;
 }
 
-/* Whether an event of a chosen heap, within the time, passes the other filters. What is an empty cell
- * in the events table is in no list and no range. */
+/* Whether an event of a chosen heap, within the time, passes the other filters. What is an empty
+ * cell in the events table is in no list and no range. */
 static bool event_fits(const struct filter *f, const struct eh_event *row)
 {
     if (f->tids.count && (row->thread_id == EH_NO_ID || !list_has(&f->tids, row->thread_id)))

@@ -2,9 +2,9 @@
  * batches and the writer's.
  *
  * --pid, --process and --heap choose whole heaps: rows of others do not reach the writer. --tid,
- * --event, --size and --lifetime choose single events: rows that are not wanted carry EH_HIDDEN, and
- * still move counters and profiles. --time cuts everything. Live figures were filled in before, from
- * all events, and stay as they are.
+ * --event, --size and --lifetime choose single events: rows that are not wanted carry EH_HIDDEN,
+ * and still move counters and profiles. --time cuts everything. Live figures were filled in before,
+ * from all events, and stay as they are.
  *
  * Two kinds of rows are made here, for writers whose curves go on where events are left out:
  * EH_ELSEWHERE and EH_EARLIER. */

@@ -7,11 +7,19 @@
 /* Above every character: bytes that are no UTF-8. */
 #define STRAY_BYTE 0x110000u
 
+/* How many bytes the character has whose first one this is, 0 for none that begins one. */
+static size_t character_bytes(uint8_t first)
+{
+    if (first < 0x80)
+        return 1;
+    return first >> 5 == 0x06 ? 2 : first >> 4 == 0x0E ? 3 : first >> 3 == 0x1E ? 4 : 0;
+}
+
 /* The character at *at, which must not be the end; moves *at behind it. */
 static uint32_t take_character(const char **at)
 {
     const uint8_t *s = (const uint8_t *)*at;
-    size_t length = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
+    size_t length = character_bytes(s[0]);
     uint32_t c = length > 1 ? s[0] & (0x7Fu >> length) : s[0];
     for (size_t i = 1; i < length; i++) {
         if (s[i] >> 6 != 2) {
@@ -67,8 +75,8 @@ static bool element_fits(const char **pattern, uint32_t c)
     return wanted == '?' || wanted == c || wanted == other_case(c);
 }
 
-/* Only the last star seen has to be tried with more text: what stood before it has found the earliest
- * place it fits, and a later one would not help. */
+/* Only the last star seen has to be tried with more text: what stood before it has found the
+ * earliest place it fits, and a later one would not help. */
 bool glob_match(const char *pattern, const char *name)
 {
     const char *after_star = NULL, *star_end = NULL; /* and where the text it stands for ends */

@@ -56,8 +56,8 @@ uint32_t profile_open(struct profiles *p, uint32_t process, int64_t from_ns);
 /* Takes in a row of the instance. */
 void profile_row(struct profiles *p, uint32_t profile, const struct eh_event *row);
 
-/* Takes in an EH_EARLIER row: the profile of its process, when it is opened, begins with all of them
- * and a dump at the beginning of the time that is shown. */
+/* Takes in an EH_EARLIER row: the profile of its process, when it is opened, begins with all of
+ * them and a dump at the beginning of the time that is shown. */
 void profile_earlier(struct profiles *p, const struct eh_event *row);
 
 /* Takes a dump of every open profile as it is now, once its next row comes. */

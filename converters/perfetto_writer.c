@@ -404,7 +404,7 @@ static void describe_named_threads(struct perfetto *w)
 
 /* --- Moments of the whole trace ---------------------------------------------------------- */
 
-/* When the next of the dumps lies that are spaced evenly in time; the last one is that at the end. */
+/* When the next of the dumps lies that are spaced evenly in time; the last is that at the end. */
 static int64_t next_dump(struct perfetto *w, const struct eh_info *info)
 {
     uint64_t span = (uint64_t)info->last_event_ns - (uint64_t)info->first_event_ns;

@@ -1,5 +1,5 @@
-/* Ranges of the command line: MIN..MAX with both ends in it, MIN.. and ..MAX open on one side, .. on
- * both, and a single value for exactly that. */
+/* Ranges of the command line: MIN..MAX with both ends in it, MIN.. and ..MAX open on one side, ..
+ * on both, and a single value for exactly that. */
 #ifndef ETLHEAP_CONVERTERS_RANGE_H
 #define ETLHEAP_CONVERTERS_RANGE_H
 

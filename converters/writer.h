@@ -48,7 +48,7 @@ struct writer_context {
 /* What a writer asks of the driver. Zeroed is nothing. */
 struct writer_needs {
     bool outstanding; /* eh_options.outstanding */
-    bool no_events; /* what it writes is no single events: no pieces by time, no filters of events */
+    bool no_events; /* what it writes is no single events: no pieces by time, no such filters */
     /* context->census; of a writer that tells about the trace instead of converting it: its output
      * goes to standard output unless -o names a file, and the driver says nothing of the trace. */
     enum eh_census_extent census;

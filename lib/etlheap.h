@@ -38,7 +38,7 @@ struct eh_reader;
 #define EH_MAX_LIVE 0xFFFFFFF0u /* blocks that ids allow */
 
 struct eh_options {
-    bool outstanding; /* list what is live at the end: EH_OUTSTANDING rows, 24 bytes of memory each */
+    bool outstanding; /* list what is live at the end: EH_OUTSTANDING rows, 24 bytes each */
     void (*notice)(void *context, const struct eh_notice *n); /* may be NULL */
     /* Called now and then with the bytes done and to do over both passes; non-zero stops the call
      * it happens in, which then fails with EH_ERR_IO and sys EINTR. May be NULL. */

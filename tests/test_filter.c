@@ -1,5 +1,5 @@
-/* Filters: the lists of the command line, and what becomes of rows. What they leave of whole traces is
- * compared with the oracle (cli/test_filters.py). */
+/* Filters: the lists of the command line, and what becomes of rows. What they leave of whole traces
+ * is compared with the oracle (cli/test_filters.py). */
 #include "filter.h"
 
 #include "model/build.h"

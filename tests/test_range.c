@@ -54,8 +54,9 @@ START_TEST(time_ranges)
 }
 END_TEST
 
-static const char *const wrong_sizes[] = {"", "x", "1..2..3", "1...2", "5..4", "1K..1023", "-1", "1.5K",
-                                          "1..x", "18446744073709551616", "1 ..2", "4KB"};
+static const char *const wrong_sizes[] = {"", "x", "1..2..3", "1...2", "5..4", "1K..1023",
+                                          "-1", "1.5K", "1..x", "18446744073709551616", "1 ..2",
+                                          "4KB"};
 static const char *const wrong_times[] = {"", "x", "2..1", "1....2", "-1..-2", "--1", "1m", "..s",
                                           "9223372036854775808ns", "5-3"};
 
@@ -69,7 +70,8 @@ START_TEST(wrong)
     if ((size_t)_i < size_count)
         ck_assert_int_eq(range_parse_sizes(&s, wrong_sizes[_i], "size", &e), -1);
     else
-        ck_assert_int_eq(range_parse_times(&t, wrong_times[(size_t)_i - size_count], "time", &e), -1);
+        ck_assert_int_eq(
+            range_parse_times(&t, wrong_times[(size_t)_i - size_count], "time", &e), -1);
     ck_assert_int_eq(e.code, EH_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(e.text, (size_t)_i < size_count ? "--size" : "--time"));
     ck_assert(s.least == 5 && s.most == 6 && t.first == 7 && t.last == 8);

@@ -593,7 +593,8 @@ START_TEST(outstanding_by_birth)
         int64_t ns;
         uint32_t process;
         uint64_t address;
-    } births[] = {{50, 2, 0x10}, {7, 1, 0x20}, {7, 2, 0x30}, {7, 1, 0x40}, {-3, 1, 0x50}, {9, 1, 0x60}},
+    } births[] = {{50, 2, 0x10}, {7, 1, 0x20},  {7, 2, 0x30},
+                  {7, 1, 0x40},  {-3, 1, 0x50}, {9, 1, 0x60}},
       expected[] = {{-3, 1, 0x50}, {7, 1, 0x20}, {7, 2, 0x30}, {7, 1, 0x40}, {50, 2, 0x10}};
     enum { OUTSTANDING = sizeof expected / sizeof *expected };
     struct bench b;

@@ -1,5 +1,5 @@
-"""Filters: random sets of them over random traces, in all three outputs, against the oracle; and what
-the command line says to wrong ones. ETLHEAP_LONG=1 takes 200 sets."""
+"""Filters: random sets of them over random traces, in all three outputs, against the oracle; and
+what the command line says to wrong ones. ETLHEAP_LONG=1 takes 200 sets."""
 import csv
 import io
 import os
@@ -48,7 +48,8 @@ def write_size(size):
 
 def few(rng, values, write=str):
     values = sorted(value for value in set(values) if value is not None) or [1]
-    return ','.join(write(value) for value in rng.sample(values, rng.randint(1, min(4, len(values)))))
+    count = rng.randint(1, min(4, len(values)))
+    return ','.join(write(value) for value in rng.sample(values, count))
 
 
 def some_globs(rng, names):
@@ -111,8 +112,8 @@ class FilterTestCase(test_chrome.ChromeTestCase, test_profile.ProfileTestCase):
     def check_tables(self, inputs, replayed, chosen):
         for table in tables.TABLES:
             status = 2 if chosen.of_events() else 0
-            done = support.run('etl2csv', '-q', '-c', '--table', table, *chosen.arguments(), *inputs,
-                               status=status)
+            done = support.run('etl2csv', '-q', '-c', '--table', table, *chosen.arguments(),
+                               *inputs, status=status)
             if status:
                 self.assertRegex(done.stderr, '--(%s) ' % '|'.join(chosen.of_events()))
                 continue
@@ -156,9 +157,10 @@ class FilterTestCase(test_chrome.ChromeTestCase, test_profile.ProfileTestCase):
         rows = [row for row in rows if row['event'] in ('alloc', 'free', 'realloc')]
         self.assertEqual(len(events), len(rows))
         for event, row in zip(events, rows):
+            pid = int(row['process_id'] or 0)
             self.assertEqual((event['name'], event['ts'], event['pid']),
-                             (row['event'], int(row['time_ns']) - base, int(row['process_id'] or 0)))
-            args = {name: test_chrome.number(value) if name not in test_chrome.TEXT_ARGUMENTS else value
+                             (row['event'], int(row['time_ns']) - base, pid))
+            args = {name: value if name in test_chrome.TEXT_ARGUMENTS else test_chrome.number(value)
                     for name, value in event['args'].items()}
             self.assertEqual(args, {
                 name: row[name] if name in test_chrome.TEXT_ARGUMENTS else int(row[name])
@@ -172,7 +174,8 @@ class FilterTestCase(test_chrome.ChromeTestCase, test_profile.ProfileTestCase):
         self.check_instants(trace, rows)
         shown = {(t['process']['pid'], t['process'].get('process_name', ''))
                  for t in trace.processes().values()}
-        self.assertEqual(shown, {(i.pid, i.name or '') for i in expected.totals if i.pid is not None})
+        self.assertEqual(shown, {(i.pid, i.name or '') for i in expected.totals
+                                 if i.pid is not None})
         self.check_heap_counters(trace, expected)
         self.check_totals(trace, expected)
         self.compare_profiles(trace, expected, replayed, chosen)
@@ -187,7 +190,8 @@ class FilterTestCase(test_chrome.ChromeTestCase, test_profile.ProfileTestCase):
             place = self.pid_of(trace, owner), name
             curves.setdefault(place, []).append([test_perfetto.Curve(trace.counters[u])
                                                  for u in uuids])
-        self.assertEqual(set(curves), {(i.pid, 'Heap 0x%x' % handle) for i, handle in expected.heaps})
+        self.assertEqual(set(curves),
+                         {(i.pid, 'Heap 0x%x' % handle) for i, handle in expected.heaps})
         for (instance, handle), points in expected.heaps.items():
             wanted = [(min(size, SIGNED_MOST), blocks) for size, blocks in points.values()]
             # Without a point yet: the instance has not had its pid yet.
@@ -209,8 +213,8 @@ class FilterTestCase(test_chrome.ChromeTestCase, test_profile.ProfileTestCase):
             self.assertIn(wanted, found, (instance.pid, list(points)))
 
     def compare_profiles(self, trace, expected, replayed, chosen):
-        """Each instance's profile is the one of its pid that ends as the oracle says; its dumps lie in
-        the time that is shown and hold what had changed until then."""
+        """Each instance's profile is the one of its pid that ends as the oracle says; its dumps lie
+        in the time that is shown and hold what had changed until then."""
         start = self.start(trace)
         states = trace.profile_states()
         matched = set()
@@ -278,7 +282,7 @@ class FilterTestCase(test_chrome.ChromeTestCase, test_profile.ProfileTestCase):
 class Thinned(FilterTestCase):
 
     def test_points_lie_on_the_curve(self):
-        """Coarse counters of a filtered trace have points of the exact ones, with the same extremes."""
+        """Coarse counters of a filtered trace have points of the exact ones, and their extremes."""
         path = self.path('random.etl')
         support.run('etlgen', 'random', '--events', 4000, '--cpus', 2, '--seed', 9, '-o', path)
         for options in (['--time', '100ms..300ms'], ['--heap', '0x400000,0x2400000'],
@@ -288,8 +292,9 @@ class Thinned(FilterTestCase):
                                  for how in ('exact', '20ms'))
                 self.compare({uuid: dict(points) for uuid, points in exact.items()},
                              {uuid: dict(points) for uuid, points in coarse.items()})
-                exact, coarse = (test_chrome.curves(self.chrome('--resolution', how, *options, path))
-                                 for how in ('exact', '20ms'))
+                exact, coarse = (
+                    test_chrome.curves(self.chrome('--resolution', how, *options, path))
+                    for how in ('exact', '20ms'))
                 for key in ('live bytes', 'live blocks'):
                     self.compare(*({track: {time: args[key] for time, args in points.items()
                                             if key in args} for track, points in curves.items()}
@@ -313,16 +318,15 @@ class Counts(FilterTestCase):
         for name in ('etl2csv', 'etl2chrome', 'etl2perfetto'):
             counts = []
             for options in ([], ['--event', 'free', '--time', '1ms..2ms', '--pid', '100']):
-                support.run(name, '-q', '-f', '--stats', self.path('stats'), *options, *inputs, '-o',
-                            self.path('out'))
+                support.run(name, '-q', '-f', '--stats', self.path('stats'), *options, *inputs,
+                            '-o', self.path('out'))
                 counts.append(self.read('stats'))
             self.assertEqual(*counts)
 
     def test_closing_line(self):
         inputs = self.build_case('basic')
-        rows = support.run('etl2csv', '-q', '-c', '--event', 'alloc', *inputs).stdout.count(b'\n') - 1
         done = support.run('etl2csv', '-c', '--event', 'alloc', *inputs)
-        self.assertIn(', %d events shown' % rows, done.stderr)
+        self.assertIn(', %d events shown' % (done.stdout.count(b'\n') - 1), done.stderr)
         self.assertNotIn('shown', support.run('etl2csv', '-c', *inputs).stderr)
         done = support.run('etl2csv', '-q', '-c', '--pid', '99999', *inputs)
         self.assertIn('warning: no heap event passes the filters', done.stderr)

@@ -25,9 +25,9 @@ struct fuzz_trace {
 struct fuzz_trace *fuzz_trace_create(const uint8_t *bytes, size_t length);
 void fuzz_trace_destroy(struct fuzz_trace *t);
 
-/* Runs all rows through the writer in batches of sizes that `choices` decides, its options too: each
- * pair (option name, argument) of `options` is given when the next bit of `choices` is set, and with
- * `filtered` filters of many kinds by bits 8 to 15. */
+/* Runs all rows through the writer in batches of sizes that `choices` decides, its options too:
+ * each pair (option name, argument) of `options` is given when the next bit of `choices` is set, and
+ * with `filtered` filters of many kinds by bits 8 to 15. */
 struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t,
                               const char *const options[][2], bool filtered, uint32_t choices);
 

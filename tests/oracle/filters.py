@@ -1,7 +1,7 @@
 """The converters' filters, for the oracle (semantics 1): which rows, tables and curves they leave.
 
-Filter(pid=..., process=..., ...) takes the options' arguments as on the command line; `process` may be
-a list of patterns, which are alternatives.
+Filter(pid=..., process=..., ...) takes the options' arguments as on the command line; `process` may
+be a list of patterns, which are alternatives.
 """
 import re
 
@@ -117,7 +117,7 @@ class Filter:
                 and (self.events is None or row.event in self.events)
                 and within(row.size, self.size) and within(row.lifetime, self.lifetime))
 
-    # -- what becomes of a replay -------------------------------------------------------------------
+    # -- what becomes of a replay ------------------------------------------------------------------
 
     def view(self, replay):
         return View(self, replay)
@@ -169,9 +169,10 @@ class Moments:
 class Timeline:
     """What counters and profiles show.
 
-    heaps: {(instance, handle): {time: (bytes, blocks)}}, totals: {instance: {time: bytes}}: the values
-    after the events of a time. The first time of a counter is the beginning where --time is given. A
-    total takes part in what happens in other heaps from its process's first chosen event on.
+    heaps: {(instance, handle): {time: (bytes, blocks)}}, totals: {instance: {time: bytes}}: the
+    values after the events of a time. The first time of a counter is the beginning where --time is
+    given. A total takes part in what happens in other heaps from its process's first chosen event
+    on.
     """
 
     def __init__(self, chosen, replay):
@@ -222,9 +223,9 @@ class Timeline:
 
 
 def profile(chosen, replay, instance):
-    """[(time, {(handle, stack): [allocated, freed, allocs, frees]} changes)] of the chosen heaps of an
-    instance, in order. What lies before the time that is shown is a change at its beginning; what a
-    process still has at its end stays in its profile."""
+    """[(time, (handle, stack), [allocated, freed, allocs, frees])]: the changes in the chosen heaps
+    of an instance, in order. What lies before the time that is shown is a change at its beginning;
+    what a process still has at its end stays in its profile."""
     first, _ = chosen.bounds(replay)
     least, most = chosen.time or (None, None)
     moment = Moments(first)

@@ -1,13 +1,14 @@
 """The tables of etl2csv other than events, for the oracle (semantics 4 and 5).
 
-Each function takes a finished heap.Heap, or a filters.View of one, and returns the table's rows, as lists of cells in the
-order of COLUMNS. None is an empty cell.
+Each function takes a finished heap.Heap, or a filters.View of one, and returns the table's rows, as
+lists of cells in the order of COLUMNS. None is an empty cell.
 """
 
 COLUMNS = {
     'heaps': 'process_id process_name heap created_ns destroyed_ns allocs frees bytes_allocated '
              'bytes_freed peak_live_bytes peak_time_ns outstanding_bytes outstanding_blocks',
-    'outstanding': 'process_id process_name heap address size_bytes alloc_time_ns thread_id stack_id',
+    'outstanding': 'process_id process_name heap address size_bytes alloc_time_ns thread_id '
+                   'stack_id',
     'sizes': 'process_id process_name heap size_min size_max allocs bytes',
     'callsites': 'stack_id allocs bytes_allocated frees outstanding_bytes outstanding_blocks '
                  'temporary',
