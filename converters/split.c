@@ -59,7 +59,8 @@ static bool leaves_period(struct split *s, int64_t time_ns)
     if (!s->period_ns || !s->placed || period_of(s, time_ns) <= s->period)
         return false;
     s->end_ns = (s->period + 1) * s->period_ns;
-    s->begin_ns = period_of(s, time_ns) * s->period_ns;
+    s->period = period_of(s, time_ns);
+    s->begin_ns = s->period * s->period_ns;
     return true;
 }
 
@@ -97,7 +98,6 @@ void split_next(struct split *s)
     s->next(s->context);
     s->pieces++;
     s->items = s->filled = 0;
-    s->placed = false;
 }
 
 int64_t split_within(const struct split *s, int64_t time_ns)
@@ -117,19 +117,35 @@ static enum split_row kind_of_row(const struct eh_event *row)
     return row->kind == EH_ELSEWHERE ? SPLIT_OTHER : SPLIT_INSIDE;
 }
 
+static bool is_inside(const struct split *s, const struct eh_event *row)
+{
+    if (!s->inside || row->process != s->process)
+        return false;
+    if (row->kind == EH_DROP)
+        return row->reason == s->reason;
+    return (row->kind == EH_PROCESS_END) == (s->reason == EH_DROP_PROCESS_END);
+}
+
+static void note_drop(struct split *s, const struct eh_event *row)
+{
+    s->inside = row->kind == EH_DROP;
+    s->reason = row->reason;
+    s->process = row->process;
+}
+
 /* Drops stand before what caused them, and with it are one. */
 static int add_row(struct split *s, const struct split_timeline *t, void *state,
                    const struct eh_event *row)
 {
     enum split_row what = kind_of_row(row);
-    bool begins = !s->inside && what != SPLIT_INSIDE;
+    bool begins = what != SPLIT_INSIDE && !is_inside(s, row);
     uint64_t bytes = begins && s->max_bytes ? t->bytes(state, what, row) : 0;
     if (begins && split_is_due(s, what, row->time_ns, bytes) && t->cut(state) < 0)
         return -1;
     if (s->has_held && t->add(state, &s->held) < 0)
         return -1;
     s->has_held = false;
-    s->inside = row->kind == EH_DROP;
+    note_drop(s, row);
     if (what == SPLIT_END || (what != SPLIT_INSIDE && !s->inside))
         split_take(s, what, row->time_ns);
     return t->add(state, row);

@@ -25,7 +25,7 @@ struct split {
     uint64_t pieces; /* begun so far, from 1 */
     uint64_t items;  /* in the piece */
     uint64_t filled; /* items and others in the piece */
-    bool placed;     /* the piece has a period: that of its first row */
+    bool placed;     /* in a period: there was a row */
     int64_t period;  /* k */
     int64_t latest_ns; /* of the rows so far; with any_row */
     bool any_row;
@@ -33,7 +33,9 @@ struct split {
     /* Of timelines. A block that an alloc or realloc replaces is kept here until that comes. */
     struct eh_event held;
     bool has_held;
-    bool inside; /* the next row still belongs to what began before it */
+    bool inside; /* after a drop, for this reason, of this process: what caused it is to come */
+    uint8_t reason;
+    uint32_t process;
 
     /* Set when a cut is due: the times at which the piece ends and the next one begins. */
     int64_t end_ns, begin_ns;

@@ -67,6 +67,10 @@ START_TEST(by_time)
     ck_assert(!add(&s, 5, 0));
     ck_assert(!add(&s, 39, 0));
     ck_assert(add(&s, 40, 0));
+    s.max_items = 1;
+    ck_assert(add(&s, 12, 0)); /* full, not later */
+    ck_assert_int_eq(s.period, 4);
+    ck_assert_int_eq(s.begin_ns, 40);
 }
 END_TEST
 

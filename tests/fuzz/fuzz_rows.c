@@ -1,7 +1,9 @@
 #include "fuzz_rows.h"
 
 #include "filter.h"
+#include "split.h"
 
+#include "base/array.h"
 #include "base/limits.h"
 #include "base/utf.h"
 #include "model/build.h"
@@ -240,6 +242,8 @@ static void set_times(struct fuzz_trace *t)
             t->info.last_event_ns = time;
     }
     t->info.last_record_ns = t->info.last_event_ns;
+    memcpy(t->info.heap_events, t->stats.heap_events, sizeof t->info.heap_events);
+    memcpy(t->info.unknown_types, t->stats.unknown_types, sizeof t->info.unknown_types);
     t->stats.has_times = t->row_count != 0;
     t->stats.first_time_ns = t->info.first_event_ns;
     t->stats.last_time_ns = t->info.last_event_ns;
@@ -334,30 +338,139 @@ static void write_rows(const struct writer *w, void *state, const struct fuzz_tr
     }
 }
 
+/* A run of the writer. */
+struct run {
+    const struct writer *writer;
+    const struct fuzz_trace *trace;
+    struct out_file file;
+    struct out out;
+    struct filter filter;
+    struct eh_info info;
+    struct writer_context context;
+    void *state;
+};
+
+static void begin_run(struct run *r, const char *const options[][2], uint32_t filters,
+                      struct split *split, uint32_t choices)
+{
+    const struct writer *w = r->writer;
+    struct eh_error e = {0};
+    struct writer_needs needs = {0};
+    r->out = sink_in_memory(&r->file);
+    choose_filters(&r->filter, r->trace->model, filters);
+    r->info = filter_info(&r->filter, &r->trace->info);
+    r->context = (struct writer_context){
+        .filter = filter_is_active(&r->filter) ? &r->filter : NULL,
+        .info = &r->info,
+        .model = r->trace->model,
+        .out = &r->out,
+        .split = split,
+        .warn = warn,
+        .tool = "fuzz 1",
+    };
+    r->state = calloc(1, w->state_size + 1);
+    REQUIRE(r->state);
+    for (uint32_t bit = 0; options[bit][0]; bit++)
+        if (choices >> bit & 1)
+            give_option(w, r->state, options[bit]);
+    REQUIRE(!w->check || w->check(r->state, &needs, &e) == 0);
+    REQUIRE(w->begin(r->state, &r->context, &e) == 0);
+}
+
+static void finish_run(struct run *r)
+{
+    r->writer->done(r->state);
+    free(r->state);
+    filter_finish(&r->filter);
+}
+
 struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t,
                               const char *const options[][2], bool filtered, uint32_t choices)
 {
-    struct out_file file = {0};
-    struct out out = sink_in_memory(&file);
+    struct run r = {.writer = w, .trace = t};
     struct eh_error e = {0};
-    struct filter filter = {0};
-    choose_filters(&filter, t->model, filtered ? choices >> 8 & 0xFF : 0);
-    const struct eh_info info = filter_info(&filter, &t->info);
-    const struct writer_context context = {.filter = filter_is_active(&filter) ? &filter : NULL,
-                                           .info = &info, .model = t->model, .out = &out,
-                                           .warn = warn, .tool = "fuzz 1"};
-    void *state = calloc(1, w->state_size + 1);
-    REQUIRE(state);
-    for (uint32_t bit = 0; options[bit][0]; bit++)
-        if (choices >> bit & 1)
-            give_option(w, state, options[bit]);
-    struct writer_needs needs = {0};
-    REQUIRE(!w->check || w->check(state, &needs, &e) == 0);
-    REQUIRE(w->begin(state, &context, &e) == 0);
-    write_rows(w, state, t, &filter, choices >> 16);
-    REQUIRE(w->end(state, &t->stats, &e) == 0);
-    w->done(state);
-    free(state);
-    filter_finish(&filter);
-    return sink_output(&out);
+    begin_run(&r, options, filtered ? choices >> 8 & 0xFF : 0, NULL, choices);
+    write_rows(w, r.state, t, &r.filter, choices >> 16);
+    REQUIRE(w->end(r.state, &t->stats, &e) == 0);
+    finish_run(&r);
+    return sink_output(&r.out);
+}
+
+/* What a piece was when the next one began. */
+struct piece {
+    char *bytes;
+    size_t length;
+    bool single; /* may be as large as it is */
+};
+
+struct cutter {
+    struct run run;
+    struct split split;
+    struct piece *pieces;
+    size_t count, room;
+};
+
+static void keep_piece(void *context)
+{
+    struct cutter *c = context;
+    struct out *out = &c->run.out;
+    struct piece p = {
+        .length = (size_t)(out->at - out->start),
+        .single = c->split.filled <= 1,
+    };
+    p.bytes = malloc(p.length + 1);
+    REQUIRE(p.bytes && ARRAY_RESERVE(c->pieces, c->room, c->count + 1) == 0);
+    memcpy(p.bytes, out->start, p.length);
+    c->pieces[c->count++] = p;
+    out->at = out->start;
+}
+
+static void check_piece(struct cutter *c, bool single, void (*check)(const struct fuzz_output *o))
+{
+    struct out *out = &c->run.out;
+    *out_reserve(out, 1) = 0;
+    const struct fuzz_output o = {out->start, (size_t)(out->at - out->start)};
+    REQUIRE(single || !c->split.max_bytes || o.length <= c->split.max_bytes);
+    check(&o);
+}
+
+/* The tail, as the driver adds it. */
+static void complete_piece(struct cutter *c, const struct piece *p,
+                           void (*check)(const struct fuzz_output *o))
+{
+    struct eh_error e = {0};
+    struct out *out = &c->run.out;
+    out->at = out->start;
+    out_write(out, p->bytes, p->length);
+    REQUIRE(c->run.writer->tail(c->run.state, &c->run.trace->stats, &e) == 0);
+    check_piece(c, p->single, check);
+    free(p->bytes);
+}
+
+void fuzz_write_pieces(const struct writer *w, const struct fuzz_trace *t,
+                       const char *const options[][2], uint32_t choices,
+                       void (*check)(const struct fuzz_output *o))
+{
+    static const uint64_t sizes[] = {0, 1, 3000, 20000};
+    struct cutter c = {.run = {.writer = w, .trace = t}};
+    struct eh_error e = {0};
+    c.split = (struct split){
+        .max_items = choices >> 20 & 1 ? 3 : 0,
+        .period_ns = choices >> 21 & 1 ? 1000 : 0,
+        .max_bytes = sizes[choices >> 22 & 3],
+        .next = keep_piece,
+        .context = &c,
+        .pieces = 1,
+    };
+    if (!split_is_wanted(&c.split))
+        return;
+    begin_run(&c.run, options, choices >> 8 & 0xFF, &c.split, choices);
+    write_rows(w, c.run.state, t, &c.run.filter, choices >> 16);
+    REQUIRE(w->end(c.run.state, &t->stats, &e) == 0);
+    check_piece(&c, c.split.filled <= 1, check);
+    for (size_t i = 0; i < c.count; i++)
+        complete_piece(&c, &c.pieces[i], check);
+    free(c.pieces);
+    finish_run(&c.run);
+    free(c.run.out.start);
 }

@@ -31,4 +31,10 @@ void fuzz_trace_destroy(struct fuzz_trace *t);
 struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t,
                               const char *const options[][2], bool filtered, uint32_t choices);
 
+/* The same in pieces: by rows, bytes and time as bits 20 to 23 of `choices` say, none of them being
+ * the whole. Each piece, as large as it may be, is handed to `check`. */
+void fuzz_write_pieces(const struct writer *w, const struct fuzz_trace *t,
+                       const char *const options[][2], uint32_t choices,
+                       void (*check)(const struct fuzz_output *o));
+
 #endif
