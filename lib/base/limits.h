@@ -30,6 +30,7 @@
 #define LIMIT_FRAMES         (1u << 28)
 #define LIMIT_KEYS           (1u << 24) /* definitions of stack keys */
 #define LIMIT_KEY_BYTES      (1u << 30) /* all of them */
+#define LIMIT_LIVE_BLOCKS    0xFFFFFFF0u /* EH_MAX_LIVE */
 #else /* for tests of what happens there */
 #define LIMIT_PROCESSES      4u /* with process 0, which is nobody */
 #define LIMIT_THREADS        4u
@@ -43,6 +44,7 @@
 #define LIMIT_FRAMES         64u
 #define LIMIT_KEYS           3u
 #define LIMIT_KEY_BYTES      4096u
+#define LIMIT_LIVE_BLOCKS    16u
 #endif
 #define LIMIT_RECORD_KINDS   (1u << 16) /* kinds of records, and providers, that are told apart */
 
@@ -58,8 +60,6 @@
 #define LIMIT_SEEN_STACKS    (1u << 5)
 #define LIMIT_RECENT_SETS    (1u << 6)
 #endif
-
-#define LIMIT_LIVE_BLOCKS    0xFFFFFFF0u /* EH_MAX_LIVE */
 
 /* Times in rows and in the info lie this far from their zero at most (146 years), so that sums and
  * differences of two of them fit in 64 bits. */

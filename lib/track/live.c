@@ -10,7 +10,8 @@
 
 bool slab_is_full(const struct slab *s)
 {
-    return !s->free_list && s->most_taken >= (s->limit ? s->limit : LIMIT_LIVE_BLOCKS);
+    uint32_t limit = s->limit && s->limit < LIMIT_LIVE_BLOCKS ? s->limit : LIMIT_LIVE_BLOCKS;
+    return !s->free_list && s->most_taken >= limit;
 }
 
 uint32_t slab_take_fresh(struct slab *s)
