@@ -718,49 +718,50 @@ EH_NEVER_INLINE int take_joined(struct eh_reader *r, struct eh_error *e)
     return take_some(r, true, e);
 }
 
-/* What is said of each kind of thing that found no place, after how many; `%u` is the limit. */
-struct left_out_text {
+/* What is said of each kind of thing that found no place, behind how many; `%u` is the limit. */
+static const struct {
     const char *text;
     uint32_t limit;
+} left_out_texts[EH_LEFT_KINDS] = {
+    [EH_LEFT_PROCESSES] = {"records are of other processes than the %u that are kept; events among "
+                           "them have no process, and their blocks are not tracked",
+                           LIMIT_PROCESSES - 1},
+    [EH_LEFT_THREADS] = {"records are of other threads than the %u that are kept; events among them "
+                         "have a thread id only",
+                         LIMIT_THREADS - 1},
+    [EH_LEFT_HEAPS] = {"events are of other heaps than the %u that are kept; their blocks are not "
+                       "tracked",
+                       LIMIT_HEAPS - 1},
+    [EH_LEFT_BLOCKS] = {"blocks were live beside the %u that are kept; they are not tracked: live "
+                        "figures leave them out, and their frees count as unmatched",
+                        LIMIT_LIVE_BLOCKS},
+    [EH_LEFT_STACKS] = {"events have other stacks than the %u that are kept, and so have none",
+                        LIMIT_STACKS - 1},
+    [EH_LEFT_FRAMES] = {"stacks have %u frames or more; outer ones beyond are left out",
+                        LIMIT_STACK_FRAMES},
+    [EH_LEFT_STACK_KEYS] = {"stack keys are defined beside the %u that are kept; events with them "
+                            "have no stack",
+                            LIMIT_KEYS},
+    [EH_LEFT_IMAGES] = {"image records came after the %u that are kept; frames in those images are "
+                        "addresses only",
+                        LIMIT_IMAGES - 1},
+    [EH_LEFT_VOLUMES] = {"volumes came after the %u that are kept; paths on them stay as they were "
+                         "recorded",
+                         LIMIT_VOLUMES},
+    [EH_LEFT_NAMES] = {"names are longer than the %u bytes that are kept, or came when all names "
+                       "together had grown too long; they are cut or left out",
+                       LIMIT_NAME_BYTES},
 };
 
 static void tell_left_out(struct eh_reader *r)
 {
-    const struct left_out_text texts[EH_LEFT_KINDS] = {
-        [EH_LEFT_PROCESSES] = {"records are of other processes than the %u that are kept; events "
-                               "among them have no process, and their blocks are not tracked",
-                               LIMIT_PROCESSES - 1},
-        [EH_LEFT_THREADS] = {"records are of other threads than the %u that are kept; events among "
-                             "them have a thread id only",
-                             LIMIT_THREADS - 1},
-        [EH_LEFT_HEAPS] = {"events are of other heaps than the %u that are kept; their blocks are "
-                           "not tracked",
-                           LIMIT_HEAPS - 1},
-        [EH_LEFT_BLOCKS] = {"blocks were live beside the %u that are kept; they are not tracked: "
-                            "live figures leave them out, and their frees count as unmatched",
-                            r->options.max_live ? r->options.max_live : LIMIT_LIVE_BLOCKS},
-        [EH_LEFT_STACKS] = {"events have other stacks than the %u that are kept, and so have none",
-                            LIMIT_STACKS - 1},
-        [EH_LEFT_FRAMES] = {"stacks have %u frames or more; outer ones beyond are left out",
-                            LIMIT_STACK_FRAMES},
-        [EH_LEFT_STACK_KEYS] = {"stack keys are defined beside the %u that are kept; events with "
-                                "them have no stack",
-                                LIMIT_KEYS},
-        [EH_LEFT_IMAGES] = {"image records came after the %u that are kept; frames in those images "
-                            "are addresses only",
-                            LIMIT_IMAGES - 1},
-        [EH_LEFT_VOLUMES] = {"volumes came after the %u that are kept; paths on them stay as they "
-                             "were recorded",
-                             LIMIT_VOLUMES},
-        [EH_LEFT_NAMES] = {"names are longer than the %u bytes that are kept, or came when all names "
-                           "together had grown too long; they are cut or left out",
-                           LIMIT_NAME_BYTES},
-    };
     for (int what = 0; what < EH_LEFT_KINDS; what++) {
         char text[256];
+        bool given = what == EH_LEFT_BLOCKS && r->options.max_live;
+        uint32_t limit = given ? r->options.max_live : left_out_texts[what].limit;
         if (!r->stats.left_out[what])
             continue;
-        snprintf(text, sizeof text, texts[what].text, (unsigned)texts[what].limit);
+        snprintf(text, sizeof text, left_out_texts[what].text, (unsigned)limit);
         notice(&r->trace.notices, EH_DAMAGE, r->trace.files[0].path, EH_NO_OFFSET, 0, "%llu %s",
                (unsigned long long)r->stats.left_out[what], text);
     }
