@@ -50,8 +50,8 @@ static inline uint64_t out_position(const struct out *o)
 }
 
 /* Opens a sink on an open file descriptor, which it does not close. `zstd_level` 0 writes plain
- * bytes, 1 to 19 compresses. With `threads` above 1, writing and compressing go on beside the
- * caller once a buffer is full, and compressing in that many threads; the bytes are the same for
+ * bytes, 1 to 19 compresses. With `threads` above 1, compressing and writing what comes out go on
+ * beside the caller once a buffer is full, on about so many processors; the bytes are the same for
  * any number. Returns 0, or -1 with `e` filled (memory). */
 int out_open(struct out **ret_out, int fd, int zstd_level, unsigned threads, struct eh_error *e);
 
