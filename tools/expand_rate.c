@@ -2,8 +2,8 @@
  *
  *     expand_rate TRACE.etl       prints MB of output per second of processor time
  *
- * The packed buffers are in memory before the clock starts, and each is expanded into the same place,
- * as in a run. Buffers that are plain, or packed otherwise than by XPRESS, are left out. */
+ * The packed buffers are in memory before the clock starts, and each is expanded into the same
+ * place, as in a run. Buffers that are plain, or packed otherwise than by XPRESS, are left out. */
 #include "base/limits.h"
 #include "container/etl_file.h"
 #include "container/etl_layout.h"

@@ -1,5 +1,5 @@
-/* Threads of the operating system as lib/io needs them; os_thread_posix.c is the only implementation
- * so far. Private to lib/io. */
+/* Threads of the operating system as lib/io needs them; os_thread_posix.c is the only
+ * implementation so far. Private to lib/io. */
 #ifndef ETLHEAP_IO_OS_THREAD_H
 #define ETLHEAP_IO_OS_THREAD_H
 

@@ -60,8 +60,8 @@ static void write_parcel(struct task *task)
         atomic_store_explicit(&f->failed, true, memory_order_release);
 }
 
-/* What fits into one buffer starts no thread, and plain bytes none either: beside decoding they were
- * written no sooner, but the processor's time rose by 2 to 15 % (CSV, into files and pipes). */
+/* What fits into one buffer starts no thread, and plain bytes none either: beside decoding they
+ * were written no sooner, but processor time rose by 2 to 15 % (CSV, into files and pipes). */
 static void start(struct out_file *f)
 {
     if (!f->started && f->packer && f->threads > 1)
@@ -73,7 +73,13 @@ static struct parcel *hand_on(struct out *o, const void *bytes, size_t n, bool l
 {
     struct out_file *f = o->file;
     struct parcel *p = &f->parcels[f->current];
-    *p = (struct parcel){.task.run = write_parcel, .file = f, .bytes = bytes, .length = n, .last = last};
+    *p = (struct parcel){
+        .task.run = write_parcel,
+        .file = f,
+        .bytes = bytes,
+        .length = n,
+        .last = last,
+    };
     if (!last)
         start(f);
     workers_give(f->writer, &p->task);

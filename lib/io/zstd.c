@@ -20,7 +20,7 @@ struct zstd_unpacker {
 /* The library packs section by section in its threads; each but the first sees the end of the one
  * before, so that small sections cost little: at level 3, ones of 1 MiB pack CSV 2 % better than
  * a single run, in a quarter of the memory that the library's own choice of 8 MiB takes. The high
- * levels look further back. No level's overlap exceeds its section, or the library would enlarge it. */
+ * levels look further back. No overlap exceeds its section: the library would enlarge it. */
 #define SECTION_BYTES      ((size_t)1 << 20)
 #define SECTION_BYTES_HIGH ((size_t)8 << 20)
 #define LEVEL_HIGH         10
@@ -100,10 +100,12 @@ static bool set(struct zstd_packer *p, ZSTD_cParameter parameter, size_t value)
 
 /* Threads are set in any case: without them the library would make another stream of it. If it was
  * built without, the whole frame is one section. One thread more than processors keeps these busy
- * while another hands its section over: wall time of CSV with two became 0.60 to 0.65 of one's, from 0.65 to 0.69. */
+ * while another hands its section over: wall time of CSV with two became 0.60 to 0.65 of one's,
+ * from 0.65 to 0.69. */
 static void set_threads(struct zstd_packer *p, unsigned threads)
 {
-    if (set(p, ZSTD_c_nbWorkers, threads > 1 ? threads + 1 : 1) && set(p, ZSTD_c_jobSize, p->section))
+    size_t workers = threads > 1 ? threads + 1 : 1;
+    if (set(p, ZSTD_c_nbWorkers, workers) && set(p, ZSTD_c_jobSize, p->section))
         p->in_turn = threads == 1;
 }
 

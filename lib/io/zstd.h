@@ -51,10 +51,10 @@ void zstd_unpacker_destroy(struct zstd_unpacker *u); /* accepts NULL */
 
 struct zstd_packer;
 
-/* `level` is 1 to ZSTD_LEVEL_MAX. Packs in threads of its own, as far as libzstd was built with them,
- * for so many processors as `threads`, at least 1; 1 works in turn with the caller, more beside it. What
- * comes out does not depend on their number. NULL when memory ran out. The frame carries a
- * checksum. */
+/* `level` is 1 to ZSTD_LEVEL_MAX. Packs in threads of its own, as far as libzstd was built with
+ * them, for so many processors as `threads`, at least 1; 1 works in turn with the caller, more
+ * beside it. What comes out does not depend on their number. NULL when memory ran out. The frame
+ * carries a checksum. */
 struct zstd_packer *zstd_packer_create(int level, unsigned threads);
 
 /* Packs `bytes` and writes what comes out, perhaps later; `last` ends the frame. 0 or -1 with `e`
