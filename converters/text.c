@@ -65,7 +65,7 @@ static char *put_new_near(char *at, struct text_near *n, uint64_t value, unsigne
 {
     char *end = put_u64(at, value);
     n->length = text_range_set(&n->range, value, (size_t)(end - at), changing);
-    memcpy(n->text, at, n->length);
+    memcpy(n->text, at, (size_t)n->length);
     return end;
 }
 
@@ -104,7 +104,7 @@ char *put_new_near_hex(char *at, struct text_high *h, uint64_t address)
         return put_hex(at, address);
     h->above = high + 1;
     h->length = (uint64_t)(put_hex(h->text, high) - h->text);
-    return put_eight_hex_digits(put_bytes(at, h->text, h->length), (uint32_t)address);
+    return put_eight_hex_digits(put_bytes(at, h->text, (size_t)h->length), (uint32_t)address);
 }
 
 char *put_digits(char *at, uint64_t value, unsigned digits)

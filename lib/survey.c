@@ -213,7 +213,7 @@ EH_NEVER_INLINE int count_run(struct pass *p, struct etl_stream *s, struct extre
                       .whose = tally_whose(s->clock->boot, 0),
                       .raw = s->raw,
                       .heap_raw = x->last_raw};
-    if (s->raw != s->key || x->first_raw > x->last_raw || s->end - s->at < HEAP_LONGEST_BYTES)
+    if (s->raw != s->key || x->first_raw > x->last_raw || (size_t)(s->end - s->at) < HEAP_LONGEST_BYTES)
         return 0;
     const uint8_t *last = s->end - HEAP_LONGEST_BYTES;
     int more = 1;

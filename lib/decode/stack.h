@@ -65,7 +65,7 @@ static inline void stack_in_place(uint64_t word, const uint8_t *record,
                                   struct stack_record *ret_stack)
 {
     const uint8_t *at = record + PERFINFO_BYTES;
-    size_t length = (word >> 16 & 0xFFFF) - PERFINFO_BYTES - STACK_HEADER_BYTES;
+    size_t length = (size_t)(word >> 16 & 0xFFFF) - PERFINFO_BYTES - STACK_HEADER_BYTES;
     ret_stack->event_raw = load_i64(at);
     ret_stack->pid = load_u32(at + 8);
     ret_stack->tid = load_u32(at + 12);

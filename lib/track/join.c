@@ -264,7 +264,7 @@ static inline size_t hash_frames(const struct raw_frames *f, uint32_t process)
     }
     for (; left >= 8; at += 8, left -= 8)
         h = (h ^ load_u64(at)) * k;
-    return (h * k) >> 32;
+    return (size_t)((h * k) >> 32);
 }
 
 /* *ret_draft is 0 where the stack finds no place in the model. */
