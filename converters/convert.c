@@ -83,7 +83,7 @@ static const struct option_spec common_options[] = {
     {"force", 'f', NULL, "replace an existing file", OPTION_FORCE},
     {"zstd", 0, "[=LEVEL]", "compress, 1 (fast) to 19 (small), default 3; so does -o NAME.zst",
      OPTION_ZSTD},
-    {"threads", 0, "N", "work in N threads, by default one for each processor, up to 8",
+    {"threads", 0, "N", "compress on N processors, by default all, up to 8",
      OPTION_THREADS},
     {"stats", 0, "FILE", "write counts of events, losses and live memory as JSON", OPTION_STATS},
     {"strict", 0, NULL, "status 3 also for what the recording itself lost", OPTION_STRICT},
