@@ -251,6 +251,7 @@ int main(void)
 {
     Suite *suite = suite_create("curve");
     TCase *tests = tcase_create("curve");
+    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, nanoseconds_keep_every_change);
     tcase_add_test(tests, buckets_keep_first_extremes_and_last);
     tcase_add_test(tests, points_come_out_one_change_later);
