@@ -456,9 +456,9 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
 EH_ALWAYS_INLINE int take_common(struct eh_reader *r, const struct etl_stream *s, bool joins,
                                  struct eh_event *row, struct eh_error *e)
 {
-    /* As a number: at a buffer's end there is no record, and no word that leads to its bytes. */
-    const uint8_t *at = s->current;
-    const uint8_t *payload = (const uint8_t *)((uintptr_t)at + SYSTEM_BYTES);
+    if (!s->word)
+        return 0; /* none at a buffer's end, or one that has been taken apart already */
+    const uint8_t *at = s->current, *payload = at + SYSTEM_BYTES;
     unsigned flags = s->mixed ? 0 : EH_HAS_CPU;
     /* The second half before the rest: a realloc sets part of it. */
     memset(&row->old_address, 0, sizeof *row - offsetof(struct eh_event, old_address));
