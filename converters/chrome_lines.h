@@ -22,7 +22,7 @@ struct chrome_piece {
 
 /* The times of one millisecond, which are written alike up to their last six digits. */
 struct chrome_millisecond {
-    uint64_t start_ns, span_ns; /* as struct text_range's; not that of time 0, which has no digits */
+    uint64_t start_ns, span_ns; /* as struct text_range's; time 0 has no digits and no span */
     uint64_t length;
     char text[16]; /* of the digits that stay */
 };

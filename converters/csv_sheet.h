@@ -26,7 +26,7 @@ struct csv_sheet {
     struct out *out;
     uint64_t row_count; /* data rows written to the piece, or in all without pieces */
     uint64_t most_rows; /* in a finished piece */
-    struct csv_top *top; /* where csv_write_row() leaves rows until the end; NULL: they are written */
+    struct csv_top *top; /* where rows are left until the end; NULL: they are written */
     bool out_of_memory;  /* sticks: a row is missing */
 };
 
@@ -81,8 +81,8 @@ void csv_write_row(struct csv_sheet *s, const struct csv_cell *cells);
 /* The rows that csv_write_row() left for the end. */
 void csv_write_top(struct csv_sheet *s);
 
-/* The delimiter behind the last cell, just before `at`, gives way to the end of the line; needs room
- * for one more byte. */
+/* The delimiter behind the last cell, just before `at`, gives way to the end of the line; needs
+ * room for one more byte. */
 static inline char *csv_put_line_end(const struct csv_sheet *s, char *at)
 {
     if (s->dialect.crlf) {

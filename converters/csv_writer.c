@@ -64,8 +64,9 @@ static int no_such_table(const char *name, struct eh_error *e)
         n += (size_t)snprintf(valid + n, sizeof valid - n, "%s%s", i ? ", " : "", tables[i]->name);
         nearest_offer(&nearest, tables[i]->name);
     }
-    return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "there is no table '%s'%s%s; there are %s", name,
-                   nearest.found ? ", perhaps " : "", nearest.found ? nearest.found : "", valid);
+    return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "there is no table '%s'%s%s; there are %s",
+                   name, nearest.found ? ", perhaps " : "", nearest.found ? nearest.found : "",
+                   valid);
 }
 
 static int set_table(struct csv *s, const char *name, struct eh_error *e)
@@ -214,8 +215,9 @@ static void done(void *state)
 const struct writer csv_writer = {
     .command = "etl2csv",
     .summary = "Windows heap events of an .etl trace as CSV, one row each, or a table of sums",
-    .examples = "  etl2csv heap.etl kernel.etl    writes heap.csv, with the names that kernel.etl knows\n"
-                "  etl2csv --table callsites --top 20 -c heap.etl    who holds the most memory\n",
+    .examples =
+        "  etl2csv heap.etl kernel.etl    writes heap.csv, with the names that kernel.etl knows\n"
+        "  etl2csv --table callsites --top 20 -c heap.etl    who holds the most memory\n",
     .suffix = ".csv",
     .in_pieces = true,
     .filtered = true,

@@ -63,7 +63,7 @@ struct perfetto {
     const struct filter *filter; /* NULL: everything is shown */
     struct split *split;         /* NULL: one piece */
     uint64_t tail_bytes;         /* what perfetto_tail() writes, at most */
-    uint64_t closing_bytes;      /* of the piece: what its end takes for the tracks in it, at most */
+    uint64_t closing_bytes; /* of the piece: what its end takes for the tracks in it, at most */
     uint64_t *thread_names;      /* the same for named threads, by process instance */
     size_t thread_names_room;
     int64_t last_event_ns; /* of the rows so far */

@@ -58,16 +58,17 @@ void report_unprinted(struct report *r)
 void report_no_heap_events(struct report *r, const char *input)
 {
     progress_erase(&r->progress);
-    fprintf(stderr,
-            "%s: warning: %s: no heap events in this trace. Windows records them only for "
-            "processes named beforehand:\n"
-            "  xperf -start HeapSession -heap -Pids PID -stackwalk HeapAlloc+HeapRealloc\n"
-            "  xperf -stop HeapSession -d heap.etl\n"
-            "or, for programs started later:\n"
-            "  wpr -heaptracingconfig APP.exe enable    then    wpr -start Heap\n"
-            "If the session wrote several files, give all of them. etlinfo says what there is in this "
-            "one.\n",
-            r->command, input);
+    fprintf(
+        stderr,
+        "%s: warning: %s: no heap events in this trace. Windows records them only for "
+        "processes named beforehand:\n"
+        "  xperf -start HeapSession -heap -Pids PID -stackwalk HeapAlloc+HeapRealloc\n"
+        "  xperf -stop HeapSession -d heap.etl\n"
+        "or, for programs started later:\n"
+        "  wpr -heaptracingconfig APP.exe enable    then    wpr -start Heap\n"
+        "If the session wrote several files, give all of them. etlinfo says what there is in this "
+        "one.\n",
+        r->command, input);
 }
 
 /* Process instances that own a heap seen in an event. */

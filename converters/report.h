@@ -27,8 +27,8 @@ void report_unprinted(struct report *r);
 /* The warning about a trace without heap events. `input` is the first input's name. */
 void report_no_heap_events(struct report *r, const char *input);
 
-/* The closing line. `output` is where the data went, `shown` how many events passed the filters, NULL
- * without filters. */
+/* The closing line. `output` is where the data went, `shown` how many events passed the filters,
+ * NULL without filters. */
 void report_summary(struct report *r, const char *output, const struct eh_model *model,
                     const struct eh_stats *stats, const uint64_t *shown);
 

@@ -59,8 +59,8 @@ enum split_row {
     SPLIT_INSIDE /* a part of what began before */
 };
 
-/* Whether a row at `time_ns` belongs to the next piece, if the piece would have `bytes` with it, all
- * that stands at its end included. True sets end_ns and begin_ns. */
+/* Whether a row at `time_ns` belongs to the next piece, if the piece would have `bytes` with it,
+ * all that stands at its end included. True sets end_ns and begin_ns. */
 bool split_is_due(struct split *s, enum split_row what, int64_t time_ns, uint64_t bytes);
 
 /* The row goes into the piece. */

@@ -77,8 +77,8 @@ struct writer {
     int (*rows)(void *state, const struct eh_event *rows, size_t count, struct eh_error *e);
     int (*end)(void *state, const struct eh_stats *stats, struct eh_error *e);
     void (*done)(void *state);
-    /* What stands at the end of each piece and is known only after `end`, which writes it, too; into
-     * the pieces before the last it is written afterwards. NULL: nothing. */
+    /* What stands at the end of each piece and is known only after `end`, which writes it, too;
+     * into the pieces before the last it is written afterwards. NULL: nothing. */
     int (*tail)(void *state, const struct eh_stats *stats, struct eh_error *e);
 };
 

@@ -45,11 +45,12 @@ struct eh_options {
     int (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
     /* A census costs one more pass. With EH_CENSUS_SAMPLE nothing else is done: eh_info() has what
-     * headers say, eh_model() is empty, eh_next() ends at once, and of eh_stats() only the counts of
-     * buffers, damage and losses are filled. */
+     * headers say, eh_model() is empty, eh_next() ends at once, and of eh_stats() only the counts
+     * of buffers, damage and losses are filled. */
     enum eh_census_extent census;
-    uint32_t max_live; /* blocks kept in memory at one time, of 51 to 61 bytes each, at most EH_MAX_LIVE,
-                        * which 0 means. Others are counted (EH_LEFT_BLOCKS), not tracked */
+    uint32_t
+        max_live; /* blocks kept in memory at one time, of 51 to 61 bytes each, at most EH_MAX_LIVE,
+                   * which 0 means. Others are counted (EH_LEFT_BLOCKS), not tracked */
 };
 
 /* Opens `count` inputs as one trace and surveys them: contexts, names and totals are known when it

@@ -98,7 +98,8 @@ static void set_content_hash(struct eh_reader *r)
         for (size_t j = 0; j < f->buffer_count; j++) {
             const struct etl_buffer *b = &f->buffers[j];
             uint64_t sizes = (uint64_t)b->stored << 32 | b->valid;
-            h = hash_u64(h ^ (uint64_t)b->offset ^ hash_u64((uint64_t)b->sequence ^ hash_u64(sizes)));
+            h = hash_u64(h ^ (uint64_t)b->offset ^
+                         hash_u64((uint64_t)b->sequence ^ hash_u64(sizes)));
         }
         for (size_t j = 0; j < f->segment_count; j++) {
             const struct etl_header *s = &f->segments[j].header;
@@ -306,8 +307,8 @@ static inline uint64_t record_ids(uint32_t pid, uint32_t tid)
     return (uint64_t)pid << 32 | tid;
 }
 
-/* Fills a slot of the cache with the instance and thread that a pid and tid mean now. 1, 0 where the
- * process finds no place, which is counted each time, -1 on error. */
+/* Fills a slot of the cache with the instance and thread that a pid and tid mean now. 1, 0 where
+ * the process finds no place, which is counted each time, -1 on error. */
 EH_NEVER_INLINE int look_up_owner(struct eh_reader *r, struct owner_cache *c, uint32_t boot,
                                   uint64_t ids, struct eh_error *e)
 {
@@ -351,8 +352,9 @@ static int find_running(struct eh_reader *r, const struct etl_stream *s, struct 
     if (s->mixed || !owners_running(r->owners, boot, s->cpu, &tid))
         return 0;
     row->thread_id = tid;
-    return owners_pid_of(r->owners, boot, tid, &pid) ? find_owner(r, boot, record_ids(pid, tid), row, e)
-                                                         : 0;
+    return owners_pid_of(r->owners, boot, tid, &pid)
+               ? find_owner(r, boot, record_ids(pid, tid), row, e)
+               : 0;
 }
 
 static int set_owner(struct eh_reader *r, const struct etl_stream *s,
@@ -413,8 +415,8 @@ static struct join_origin origin_of(const struct eh_reader *r, const struct etl_
     };
 }
 
-/* The event in event_row() goes into the window where its stack may still come, else straight into the
- * batch. `process_id` is what its header says. */
+/* The event in event_row() goes into the window where its stack may still come, else straight into
+ * the batch. `process_id` is what its header says. */
 static inline int give_event(struct eh_reader *r, const struct etl_stream *s, uint32_t process_id,
                              struct eh_error *e)
 {
@@ -557,8 +559,8 @@ static int take_common_stack(struct eh_reader *r, const struct etl_stream *s, st
     return give_stack(r, &stack, &stack.frames, &origin, e) < 0 ? -1 : 1;
 }
 
-/* The stack record that the stream stands at goes to the event before it, if that is whose it is: 1,
- * 0 if not, -1 on error. */
+/* The stack record that the stream stands at goes to the event before it, if that is whose it is:
+ * 1, 0 if not, -1 on error. */
 EH_ALWAYS_INLINE int take_following(struct eh_reader *r, const struct etl_stream *s,
                                     struct eh_error *e)
 {
@@ -634,8 +636,8 @@ static int take_record(struct eh_reader *r, struct etl_stream *s, struct eh_erro
 
 /* ---- batches ---- */
 
-/* Takes the oldest events out of the window until `left` wait. 1 when it has come so far, 0 when the
- * batch is full, -1 on error. */
+/* Takes the oldest events out of the window until `left` wait. 1 when it has come so far, 0 when
+ * the batch is full, -1 on error. */
 static int drain(struct eh_reader *r, size_t left, struct eh_error *e)
 {
     for (; r->count < READ_ROWS; r->count++) {
@@ -726,9 +728,10 @@ static const struct {
     [EH_LEFT_PROCESSES] = {"records are of other processes than the %u that are kept; events among "
                            "them have no process, and their blocks are not tracked",
                            LIMIT_PROCESSES - 1},
-    [EH_LEFT_THREADS] = {"records are of other threads than the %u that are kept; events among them "
-                         "have a thread id only",
-                         LIMIT_THREADS - 1},
+    [EH_LEFT_THREADS] =
+        {"records are of other threads than the %u that are kept; events among them "
+         "have a thread id only",
+         LIMIT_THREADS - 1},
     [EH_LEFT_HEAPS] = {"events are of other heaps than the %u that are kept; their blocks are not "
                        "tracked",
                        LIMIT_HEAPS - 1},

@@ -139,8 +139,8 @@ struct run {
     uint64_t events;
 };
 
-/* A common heap record of `size` bytes. 1, 0 where it needs a closer look and nothing was done, -1 on
- * error. */
+/* A common heap record of `size` bytes. 1, 0 where it needs a closer look and nothing was done, -1
+ * on error. */
 EH_ALWAYS_INLINE int count_common(struct run *r, size_t size, unsigned type)
 {
     struct pass *p = r->pass;
@@ -200,10 +200,10 @@ EH_ALWAYS_INLINE int count_one(struct run *r)
     return word == HEAP_FREE_WORD(4) ? count_common(r, HEAP_BYTES(2, 4), 0x24) : 0;
 }
 
-/* Common heap and stack records, nearly all of a heap trace, are counted straight from their bytes as
- * long as they follow one another in time. The stream then stands before the first other record, or
- * close to the buffer's end. Its first heap record is never counted here: later ones are no earlier,
- * which spares a comparison each. */
+/* Common heap and stack records, nearly all of a heap trace, are counted straight from their bytes
+ * as long as they follow one another in time. The stream then stands before the first other record,
+ * or close to the buffer's end. Its first heap record is never counted here: later ones are no
+ * earlier, which spares a comparison each. */
 EH_NEVER_INLINE int count_run(struct pass *p, struct etl_stream *s, struct extremes *x)
 {
     struct run run = {.pass = p,
@@ -213,7 +213,8 @@ EH_NEVER_INLINE int count_run(struct pass *p, struct etl_stream *s, struct extre
                       .whose = tally_whose(s->clock->boot, 0),
                       .raw = s->raw,
                       .heap_raw = x->last_raw};
-    if (s->raw != s->key || x->first_raw > x->last_raw || (size_t)(s->end - s->at) < HEAP_LONGEST_BYTES)
+    if (s->raw != s->key || x->first_raw > x->last_raw ||
+        (size_t)(s->end - s->at) < HEAP_LONGEST_BYTES)
         return 0;
     const uint8_t *last = s->end - HEAP_LONGEST_BYTES;
     int more = 1;
@@ -292,9 +293,9 @@ static bool gives_row(const struct record *r, unsigned type)
     return heap_decode(r, type, true, &row, &extra) == HEAP_FITS;
 }
 
-/* Moves a stream on to its next record that tells of processes, threads, images or stack keys, or to
- * the end of a buffer, so that the streams keep roughly level and the input is read from front to
- * back. */
+/* Moves a stream on to its next record that tells of processes, threads, images or stack keys, or
+ * to the end of a buffer, so that the streams keep roughly level and the input is read from front
+ * to back. */
 static enum etl_step next_context(struct pass *p, struct etl_stream *s, struct extremes *x)
 {
     struct etl_trace *t = p->survey->trace;

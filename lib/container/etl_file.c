@@ -75,8 +75,8 @@ static void enter_session(struct index *x, int64_t at, const struct etl_header *
     tell_session(x, at, h);
 }
 
-/* Begins a segment if the buffer at `at` holds a session's header record. 0 or -1. Without its session,
- * what follows cannot be read: at the limit the index ends. */
+/* Begins a segment if the buffer at `at` holds a session's header record. 0 or -1. Without its
+ * session, what follows cannot be read: at the limit the index ends. */
 static int begin_segment(struct index *x, int64_t at, uint32_t valid)
 {
     uint8_t bytes[4096];
@@ -89,7 +89,8 @@ static int begin_segment(struct index *x, int64_t at, uint32_t valid)
     if (!etl_header_parse(bytes, (size_t)n, &header))
         return 0;
     if (f->segment_count >= LIMIT_SEGMENTS || x->counts->sessions >= LIMIT_SESSIONS) {
-        x->full = "more sessions than are read, 4096 in one file and 16384 in all; the rest is left out";
+        x->full =
+            "more sessions than are read, 4096 in one file and 16384 in all; the rest is left out";
         return 0;
     }
     if (ARRAY_RESERVE(f->segments, f->segment_room, f->segment_count + 1) < 0)
@@ -99,7 +100,8 @@ static int begin_segment(struct index *x, int64_t at, uint32_t valid)
 }
 
 /* Enters the buffer at `at`, which occupies `stored` bytes of the input. */
-static int add_buffer(struct index *x, int64_t at, const struct buffer_head *h, uint32_t stored, bool cut)
+static int add_buffer(struct index *x, int64_t at, const struct buffer_head *h, uint32_t stored,
+                      bool cut)
 {
     struct etl_file *f = x->file;
     uint32_t valid = valid_bytes(h, h->size);
@@ -143,8 +145,8 @@ static int64_t truncated(struct index *x, int64_t at)
     return x->resync.size;
 }
 
-/* Where reading goes on from `at`, where no buffer stands: one buffer size further, if that is as good
- * a place as any before it; or -1. */
+/* Where reading goes on from `at`, where no buffer stands: one buffer size further, if that is as
+ * good a place as any before it; or -1. */
 static int64_t next_place(struct index *x, int64_t at)
 {
     struct resync *r = &x->resync;
@@ -177,8 +179,9 @@ static int64_t take_resized(struct index *x, int64_t at, const struct buffer_hea
     return add_buffer(x, at, h, (uint32_t)(end - at), false) < 0 ? -1 : end;
 }
 
-/* A plausible header at `at` whose size leads nowhere, or past the input's end. What stands where the
- * session's size puts the next buffer, or next in the file, tells where it ends (semantics 5). */
+/* A plausible header at `at` whose size leads nowhere, or past the input's end. What stands where
+ * the session's size puts the next buffer, or next in the file, tells where it ends (semantics 5).
+ */
 static int64_t take_misleading(struct index *x, int64_t at, const struct buffer_head *h)
 {
     struct resync *r = &x->resync;
@@ -187,9 +190,10 @@ static int64_t take_misleading(struct index *x, int64_t at, const struct buffer_
     if (expected < 0)
         return -1;
     if (expected && !head_is_compressed(h))
-        return size > left ? skip_bytes(x, at)
-                           : take_resized(x, at, h, at + r->step,
-                                          "a buffer with a wrong size; the session's size is taken");
+        return size > left
+                   ? skip_bytes(x, at)
+                   : take_resized(x, at, h, at + r->step,
+                                  "a buffer with a wrong size; the session's size is taken");
     int64_t next = resync_search(r, at + BUF_HEADER_BYTES);
     if (next < 0)
         return -1;
@@ -331,10 +335,11 @@ static void tell_missing(struct index *x)
     struct etl_file *f = x->file;
     uint32_t written = f->segments[0].header.buffers_written;
     if (f->segment_count == 1 && !f->damaged && f->buffer_count < written)
-        notice(x->notices, EH_NOTE, f->path, EH_NO_OFFSET, 0,
-               "holds %zu of the %u buffers that its header names; it may have been cut between two "
-               "buffers",
-               f->buffer_count, (unsigned)written);
+        notice(
+            x->notices, EH_NOTE, f->path, EH_NO_OFFSET, 0,
+            "holds %zu of the %u buffers that its header names; it may have been cut between two "
+            "buffers",
+            f->buffer_count, (unsigned)written);
 }
 
 /* Marks on buffers say that something was lost, not how much: worth telling where no header counts

@@ -38,8 +38,9 @@ enum rec_result {
 
 /* Kind, mark, size and hook id of a SYSTEM record with `bytes` of payload in one number: what its
  * first 8 bytes are above the version. One comparison tells an expected record, size and all. */
-#define REC_WORD(kind, bytes, hook)                                                            \
-    ((uint64_t)(hook) << 32 | (uint64_t)(SYSTEM_BYTES + (bytes)) << 16 | REC_MARK_TRACE << 8 | (kind))
+#define REC_WORD(kind, bytes, hook)                                                                \
+    ((uint64_t)(hook) << 32 | (uint64_t)(SYSTEM_BYTES + (bytes)) << 16 | REC_MARK_TRACE << 8 |     \
+     (kind))
 
 /* What the first 8 bytes of a record say if it has a hook id. */
 static inline uint32_t rec_hooked_size(uint64_t first)

@@ -111,8 +111,8 @@ int resync_only_fill(struct resync *x, int64_t at)
     return at >= x->fill_from;
 }
 
-/* Whether a plausible header at `at` is sure: 1, 0 or -1. That another header seems to follow it says
- * nothing: records repeat, and with them whatever looks like a header. */
+/* Whether a plausible header at `at` is sure: 1, 0 or -1. That another header seems to follow it
+ * says nothing: records repeat, and with them whatever looks like a header. */
 static int is_sure(struct resync *x, int64_t at, const struct buffer_head *h)
 {
     if (!is_sane(h))
@@ -137,8 +137,8 @@ int resync_standing(struct resync *x, int64_t at)
     return sure < 0 ? -1 : sure ? STANDS_SURE : STANDS_PLAUSIBLE;
 }
 
-/* The first place in `bytes`, which lie at `at` in the input, where surely a buffer stands, among the
- * first `count`: its index, `count` when there is none, -1 on error. */
+/* The first place in `bytes`, which lie at `at` in the input, where surely a buffer stands, among
+ * the first `count`: its index, `count` when there is none, -1 on error. */
 static int64_t search_bytes(struct resync *x, int64_t at, const uint8_t *bytes, int64_t count)
 {
     struct buffer_head h;

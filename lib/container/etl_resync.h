@@ -1,5 +1,5 @@
-/* Where buffers may stand: what speaks for a buffer header at a place, and where the next one stands
- * when the chain from one buffer to the next is broken. FORMAT.md 1.2. */
+/* Where buffers may stand: what speaks for a buffer header at a place, and where the next one
+ * stands when the chain from one buffer to the next is broken. FORMAT.md 1.2. */
 #ifndef ETLHEAP_CONTAINER_ETL_RESYNC_H
 #define ETLHEAP_CONTAINER_ETL_RESYNC_H
 
@@ -55,8 +55,8 @@ int resync_only_fill(struct resync *x, int64_t at);
 /* enum standing of the place `at`, or -1. */
 int resync_standing(struct resync *x, int64_t at);
 
-/* The first place at or behind `from` where surely a buffer stands, or the input's size; -1 on error.
- * Calls with growing `from` read the input once in all. */
+/* The first place at or behind `from` where surely a buffer stands, or the input's size; -1 on
+ * error. Calls with growing `from` read the input once in all. */
 int64_t resync_search(struct resync *x, int64_t from);
 
 #endif

@@ -14,8 +14,8 @@ static bool same_axis(const struct etl_header *a, const struct etl_header *b)
            a->clock_type == b->clock_type;
 }
 
-/* A clock of whole nanoseconds a tick, as that of 10 MHz is, that starts far from the ends of 64 bits:
- * within 2^50 ticks of its zero (three years of 10 MHz) nothing can overflow. */
+/* A clock of whole nanoseconds a tick, as that of 10 MHz is, that starts far from the ends of 64
+ * bits: within 2^50 ticks of its zero (three years of 10 MHz) nothing can overflow. */
 static void set_span(struct etl_clock *c)
 {
     const int64_t far = INT64_C(1) << 60, near = INT64_C(1) << 50, second = 1000000000;
@@ -233,8 +233,8 @@ static bool only_fill(const uint8_t *bytes, size_t length)
     return true;
 }
 
-/* Reads on in a plain buffer: what is left of the window moves to its front. Its length, like all steps
- * from record to record, is a multiple of 8. 0 or -1. */
+/* Reads on in a plain buffer: what is left of the window moves to its front. Its length, like all
+ * steps from record to record, is a multiple of 8. 0 or -1. */
 static int slide(struct etl_stream *s, struct eh_error *e)
 {
     size_t left = (size_t)(s->end - s->at), more = LIMIT_WINDOW_BYTES - left;
@@ -291,7 +291,8 @@ static const char *refusal(const struct etl_trace *t, const struct etl_stream *s
 {
     bool full = room > s->room && t->open_bytes - s->room + room > LIMIT_OPEN_BYTES;
     if (b->compressed && b->valid / LIMIT_EXPANSION > b->stored)
-        return "a compressed buffer that claims to expand more than 1024 times; its records are lost";
+        return "a compressed buffer that claims to expand more than 1024 times; its records are "
+               "lost";
     if (full && b->compressed)
         return "a compressed buffer that, with those of the other processors, would expand to more "
                "than 512 MiB; its records are lost";

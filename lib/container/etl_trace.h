@@ -14,7 +14,8 @@ struct etl_clock {
     int64_t zero;      /* raw time that lies at base_ns */
     int64_t base_ns;   /* since the trace's start */
     int64_t frequency; /* ticks per second */
-    /* Raw times from `low` on, `span` of them, lie at low_ns + tick_ns for each. span 0: other clocks */
+    /* Raw times from `low` on, `span` of them, lie at low_ns + tick_ns for each. span 0: other
+     * clocks */
     int64_t low, low_ns;
     uint64_t span, tick_ns;
     uint32_t boot;     /* sessions of the same boot share processes; 0, 1, ... */
@@ -26,7 +27,8 @@ struct etl_stream {
                                                    one to be read up to, not including, last */
     const struct etl_clock *clock;
     struct etl_file *file;
-    uint8_t *bytes; /* what is in memory of the open buffer: all, or a window (LIMIT_WINDOW_BYTES) */
+    uint8_t
+        *bytes; /* what is in memory of the open buffer: all, or a window (LIMIT_WINDOW_BYTES) */
     size_t room;
     const uint8_t *at, *end; /* in `bytes`: next record, end of the valid bytes */
     uint32_t behind;      /* valid bytes of the open buffer behind `end`, not read yet */
@@ -95,8 +97,8 @@ static inline void etl_stream_step(struct etl_stream *s, uint32_t size, size_t l
     s->at += step < left ? step : left;
 }
 
-/* The stream comes to a record of time `raw`, on a trace with one axis. Steps back are counted while
- * the trace tells: in one pass. */
+/* The stream comes to a record of time `raw`, on a trace with one axis. Steps back are counted
+ * while the trace tells: in one pass. */
 static inline void etl_stream_time(struct etl_stream *s, int64_t raw, bool telling)
 {
     if (telling)

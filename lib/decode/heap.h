@@ -11,7 +11,7 @@
 enum heap_fit {
     HEAP_FITS,
     HEAP_UNKNOWN_TYPE, /* a type of the group that nobody documents: a row of its own kind */
-    HEAP_MISFIT,       /* the kind is known, the payload fits none of its layouts: header fields only */
+    HEAP_MISFIT, /* the kind is known, the payload fits none of its layouts: header fields only */
 };
 
 struct heap_extra {
@@ -36,9 +36,9 @@ struct heap_extra {
 #define HEAP_LONGEST_BYTES HEAP_BYTES(5, 8)
 
 /* Decodes such a record in place: skips the layout search and the field loop. `pointer_size` is a
- * constant at the call; `flags` are those that the row has besides. EH_KINDS: not one of them, nothing
- * is set; else the kind, with all that heap_decode() sets, size, and reason, so that these need not be
- * cleared before (a realloc's old block does). */
+ * constant at the call; `flags` are those that the row has besides. EH_KINDS: not one of them,
+ * nothing is set; else the kind, with all that heap_decode() sets, size, and reason, so that these
+ * need not be cleared before (a realloc's old block does). */
 static inline enum eh_kind heap_decode_common(uint64_t word, const uint8_t *payload,
                                               unsigned pointer_size, unsigned flags,
                                               struct eh_event *row)

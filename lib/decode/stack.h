@@ -46,13 +46,14 @@ struct stack_record {
 
 #define STACK_HEADER_BYTES 16 /* of the payload: event time, process, thread */
 
-/* Whether a record, by its REC_WORD(), is a whole stack in a plain PERFINFO64 record, which nearly all
- * are: stack_in_place() then tells of it without taking the record apart. */
+/* Whether a record, by its REC_WORD(), is a whole stack in a plain PERFINFO64 record, which nearly
+ * all are: stack_in_place() then tells of it without taking the record apart. */
 static inline bool stack_is_common(uint64_t word)
 {
     const uint64_t expected = UINT64_C(0x1820) << 32 | REC_MARK_TRACE << 8 | REC_PERFINFO64;
     const uint64_t least = (uint64_t)(PERFINFO_BYTES + STACK_HEADER_BYTES) << 16;
-    return ((word ^ expected) & ~(UINT64_C(0xFFFF) << 16)) == 0 && (uint32_t)word >= (uint32_t)least;
+    return ((word ^ expected) & ~(UINT64_C(0xFFFF) << 16)) == 0 &&
+           (uint32_t)word >= (uint32_t)least;
 }
 
 static inline uint32_t stack_pid_in_place(const uint8_t *record)

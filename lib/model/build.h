@@ -1,6 +1,6 @@
 /* How the reader (and a writer's test) fills a model. Every function that adds returns 0 and sets
- * ret_x, or returns -1: memory ran out. At a limit of lib/base/limits.h it sets ret_x to 0, the entry
- * that stands for what is not known; who called it counts that with model_leave_out(). */
+ * ret_x, or returns -1: memory ran out. At a limit of lib/base/limits.h it sets ret_x to 0, the
+ * entry that stands for what is not known; who called it counts that with model_leave_out(). */
 #ifndef ETLHEAP_MODEL_BUILD_H
 #define ETLHEAP_MODEL_BUILD_H
 

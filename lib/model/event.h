@@ -70,7 +70,8 @@ enum eh_reason {
 #define EH_RESIZED      0x0400u /* a block went from `previous_size` to `size` bytes in place */
 #define EH_TEMPORARY    0x0800u /* EH_FREE with EH_REMOVED: its process added no block since */
 #define EH_REPLACED     0x1000u /* with EH_FREE: the late free of a block that had been replaced */
-#define EH_UNTRACKED    0x2000u /* its process found no place (stats.h): no block is added or freed */
+#define EH_UNTRACKED    0x2000u /* its process found no place (stats.h): no block is added or freed \
+                                 */
 #define EH_HIDDEN       0x8000u /* a filter keeps this row out of tables and instants */
 
 #define EH_NO_ID UINT32_MAX /* thread_id where the thread is unknown */
@@ -117,8 +118,8 @@ _Static_assert(sizeof(struct eh_event) == 128, "a row is two cache lines");
 /* Rows in one batch at most. */
 #define EH_BATCH_ROWS 1024
 
-/* The kind's name as in the events table: "alloc", "subsegment_free", ...; "unknown" for EH_UNKNOWN.
- * NULL for kinds that are no heap records. Static memory. */
+/* The kind's name as in the events table: "alloc", "subsegment_free", ...; "unknown" for
+ * EH_UNKNOWN. NULL for kinds that are no heap records. Static memory. */
 const char *eh_kind_name(enum eh_kind kind);
 
 /* The word for a source value (decode/FORMAT.md C.2.2), or NULL where only the number says it. */

@@ -9,8 +9,8 @@
 
 #define EH_UNKNOWN_TYPES 256
 
-/* What found no place, because a limit of lib/base/limits.h or eh_options.max_live was reached. What
- * is counted of each is in semantics 3. */
+/* What found no place, because a limit of lib/base/limits.h or eh_options.max_live was reached.
+ * What is counted of each is in semantics 3. */
 enum eh_left_out {
     EH_LEFT_PROCESSES,
     EH_LEFT_THREADS,
@@ -64,8 +64,8 @@ struct eh_figure {
     uint64_t value;
 };
 
-/* Calls `each` for every figure in output order. A heap event name appears only if it was seen, what
- * was left out only if something was. */
+/* Calls `each` for every figure in output order. A heap event name appears only if it was seen,
+ * what was left out only if something was. */
 void eh_stats_each(const struct eh_stats *s, void (*each)(void *context, const struct eh_figure *f),
                    void *context);
 

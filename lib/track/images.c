@@ -92,8 +92,8 @@ static const char *text(struct images *x, const struct raw_text *t)
     return name_in_model(x->model, t);
 }
 
-/* A new stay at (space, base) from `from` on, open: *ret_stay, NULL beyond the limit. 0, or -1 without
- * memory. */
+/* A new stay at (space, base) from `from` on, open: *ret_stay, NULL beyond the limit. 0, or -1
+ * without memory. */
 static int new_stay(struct images *x, uint64_t space, uint64_t from, const struct image_record *i,
                     struct stay **ret_stay)
 {
@@ -196,8 +196,9 @@ static size_t without_last_slash(const char *s)
     return n && s[n - 1] == '\\' ? n - 1 : n;
 }
 
-/* Enters a volume under its NT path, whose first volume it is (each of several inputs tells of them).
- * Of two paths with the same hash, which do not happen, the first has it. 0, or -1 without memory. */
+/* Enters a volume under its NT path, whose first volume it is (each of several inputs tells of
+ * them). Of two paths with the same hash, which do not happen, the first has it. 0, or -1 without
+ * memory. */
 static int add_volume(struct images *x, const struct volume *v)
 {
     uint64_t hash = x->salt;

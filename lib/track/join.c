@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many of the events that share time and thread are looked at for what is a matter of taste: one of
- * the record's own stream, a part that is repeated, and parts that came before their event. So many
- * there are only in hostile traces. */
+/* How many of the events that share time and thread are looked at for what is a matter of taste:
+ * one of the record's own stream, a part that is repeated, and parts that came before their event.
+ * So many there are only in hostile traces. */
 #define CANDIDATES 256
 
 #define BUCKETS (LIMIT_PENDING_EVENTS * 2)
@@ -406,8 +406,8 @@ static int find_repeat(struct join *j, struct search *s, uint32_t oldest, struct
     return 0;
 }
 
-/* The first event of the queue that lacks the part takes it, if there is one among those next to it,
- * the first of the record's own stream. */
+/* The first event of the queue that lacks the part takes it, if there is one among those next to
+ * it, the first of the record's own stream. */
 static int find_event(struct join *j, struct search *s, const struct key *key, struct eh_error *e)
 {
     uint32_t oldest = oldest_of(j, key, bucket_of(j, key));

@@ -16,7 +16,8 @@
 
 struct join;
 
-/* NULL without memory. Everything is borrowed; `times` holds (raw time, thread) of the records seen. */
+/* NULL without memory. Everything is borrowed; `times` holds (raw time, thread) of the records
+ * seen. */
 struct join *join_create(struct eh_model *model, const struct images *images,
                          struct owners *owners, struct recent *times);
 void join_destroy(struct join *j); /* accepts NULL */
@@ -52,14 +53,15 @@ int join_name_owner(struct join *j, const struct stack_record *s, const struct j
 int join_stack(struct join *j, const struct stack_record *s, const struct raw_frames *frames,
                const struct join_origin *o, struct eh_error *e);
 
-/* join_stack() for a stack record that follows the event put last in their stream, as nearly all do:
- * taken at once, before records of other streams, it spares a turn of the merge and a search. 1, 0 when
- * it must take the long way, -1 with `e` filled. Not where heap records name nobody: for those it
- * matters when a stack record comes. */
+/* join_stack() for a stack record that follows the event put last in their stream, as nearly all
+ * do: taken at once, before records of other streams, it spares a turn of the merge and a search.
+ * 1, 0 when it must take the long way, -1 with `e` filled. Not where heap records name nobody: for
+ * those it matters when a stack record comes. */
 int join_following(struct join *j, const struct stack_record *s, struct eh_error *e);
 
 /* Keeps a part that join_stack() found no event for, in case the event still comes: 0, or -1. With
- * frames NULL, or none of them, only the owner it names is kept, and it does not count as unmatched. */
+ * frames NULL, or none of them, only the owner it names is kept, and it does not count as
+ * unmatched. */
 int join_keep(struct join *j, const struct stack_record *s, const struct raw_frames *frames,
               const struct join_origin *o, struct eh_error *e);
 

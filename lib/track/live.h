@@ -1,6 +1,6 @@
 /* The blocks that are live in one heap: a hash table of addresses over blocks in a shared slab.
- * A block takes 40 bytes, and 13 to 26 of the table, which is 5/16 to 5/8 full: fuller (3/4) cost 17
- * instructions an event more. */
+ * A block takes 40 bytes, and 13 to 26 of the table, which is 5/16 to 5/8 full: fuller (3/4) cost
+ * 17 instructions an event more. */
 #ifndef ETLHEAP_TRACK_LIVE_H
 #define ETLHEAP_TRACK_LIVE_H
 

@@ -332,7 +332,8 @@ static int find_thread(struct owners *o, uint32_t process, uint32_t tid,
             (struct thread_entry){.first = thread, .current = thread};
         found = (uint32_t)o->thread_entry_count;
     }
-    *ret_entry = found && o->thread_entries[found - 1].current ? &o->thread_entries[found - 1] : NULL;
+    *ret_entry =
+        found && o->thread_entries[found - 1].current ? &o->thread_entries[found - 1] : NULL;
     if (!*ret_entry && process)
         leave_out(o, EH_LEFT_THREADS);
     return 0;

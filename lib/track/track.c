@@ -81,8 +81,8 @@ EH_NEVER_INLINE int look_up_heap(struct track *t, struct heap_cache *c, uint32_t
     return 0;
 }
 
-/* Finds a row's heap, and enters it if it is new: 0 where there is no place for more. An empty entry of
- * the cache has the heap 0. */
+/* Finds a row's heap, and enters it if it is new: 0 where there is no place for more. An empty
+ * entry of the cache has the heap 0. */
 EH_ALWAYS_INLINE int find_heap(struct track *t, struct eh_event *row)
 {
     uint64_t mixed = (row->heap ^ row->process) * UINT64_C(0x9E3779B97F4A7C15);
@@ -292,8 +292,8 @@ static enum applied replace_block(struct track *t, struct heap_state *h, struct 
 }
 
 EH_ALWAYS_INLINE enum applied apply_alloc(struct track *t, struct heap_state *h,
-                                          struct process_state *p, struct eh_event *row, const struct eh_event *first,
-                                          struct eh_error *e)
+                                          struct process_state *p, struct eh_event *row,
+                                          const struct eh_event *first, struct eh_error *e)
 {
     if (!row->address) {
         t->stats->failed_allocs++;
@@ -364,7 +364,8 @@ static bool is_older(const struct block *a, const struct block *b)
 /* Windows logs a moving realloc as alloc, free and then this summary: what the first two did is
  * not done again. */
 static enum applied apply_realloc(struct track *t, struct heap_state *h, struct process_state *p,
-                                  struct eh_event *row, const struct eh_event *first, struct eh_error *e)
+                                  struct eh_event *row, const struct eh_event *first,
+                                  struct eh_error *e)
 {
     if (!row->address)
         return APPLIED;
@@ -458,9 +459,9 @@ EH_ALWAYS_INLINE enum applied apply(struct track *t, struct eh_event *row,
     return applied;
 }
 
-/* Rows are applied so many at a time, after what they will touch has been sent for. With 200 000 live
- * blocks, which no cache holds, that costs 37 instructions an event and saves two fifths of the whole
- * time of decoding. */
+/* Rows are applied so many at a time, after what they will touch has been sent for. With 200 000
+ * live blocks, which no cache holds, that costs 37 instructions an event and saves two fifths of
+ * the whole time of decoding. */
 #define AHEAD 32
 
 EH_NEVER_INLINE int find_heaps(struct track *t, struct eh_event *rows, const struct eh_event *end)
@@ -479,11 +480,11 @@ EH_NEVER_INLINE int find_heaps(struct track *t, struct eh_event *rows, const str
     return 0;
 }
 
-/* Applies rows up to the first that is more than just applied, whose result is in *ret_last; returns
- * how many, that one included. `first` is the first row of the call. */
-EH_NEVER_INLINE size_t apply_rows(struct track *t, struct eh_event *rows, const struct eh_event *end,
-                                  const struct eh_event *first, enum applied *ret_last,
-                                  struct eh_error *e)
+/* Applies rows up to the first that is more than just applied, whose result is in *ret_last;
+ * returns how many, that one included. `first` is the first row of the call. */
+EH_NEVER_INLINE size_t apply_rows(struct track *t, struct eh_event *rows,
+                                  const struct eh_event *end, const struct eh_event *first,
+                                  enum applied *ret_last, struct eh_error *e)
 {
     enum applied applied = APPLIED;
     struct eh_event *row = rows;

@@ -59,12 +59,13 @@ void track_init(struct track *t, struct eh_model *model, struct eh_stats *stats,
 void track_finish(struct track *t);
 
 /* Applies decoded events (process, stack and EH_HAS_ flags set) and process ends, in order, and
- * completes their rows in place. Where a block goes without a free, its drop stands before the event:
- * such an event is left to the next call, whose first it is, and its drop is written to rows[-1], which
- * must exist. *ret_first is the first row to be read, rows or rows - 1. Returns how many of `count`
+ * completes their rows in place. Where a block goes without a free, its drop stands before the
+ * event: such an event is left to the next call, whose first it is, and its drop is written to
+ * rows[-1], which must exist. *ret_first is the first row to be read, rows or rows - 1. Returns how
+ * many of `count`
  * (> 0) rows are done, at least 1; -1 with `e` filled.
- * With t->sweep.active afterwards, one row is done and none is to be read: the sweep writes it, too.
- * Not to be called while a sweep is active. */
+ * With t->sweep.active afterwards, one row is done and none is to be read: the sweep writes it,
+ * too. Not to be called while a sweep is active. */
 int track_rows(struct track *t, struct eh_event *rows, size_t count, struct eh_event **ret_first,
                struct eh_error *e);
 

@@ -330,8 +330,8 @@ static int conclude(struct facts *f)
     return 0;
 }
 
-/* Merged files hold records from long before and after the session: stay inside it. A header that says
- * nonsense bounds nothing. */
+/* Merged files hold records from long before and after the session: stay inside it. A header that
+ * says nonsense bounds nothing. */
 static void bound_range(struct graft_survey *s)
 {
     const struct etl_header *h = s->header;
