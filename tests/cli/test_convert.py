@@ -239,8 +239,10 @@ class Failures(Convert):
         big = self.path('big.etl')
         support.run('etlgen', 'bench', '--events', 100000, '-o', big)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # What starts the tests may ignore it, as nohup does; programs then ignore it, too.
             process = subprocess.Popen(support.program('etl2csv') + [
-                '-o', fifo, '--stats', self.path('s.json'), big])
+                '-o', fifo, '--stats', self.path('s.json'), big],
+                preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
             reader = os.open(fifo, os.O_RDONLY)
             self.wait_for(lambda: leftovers(self.folder))
             process.send_signal(number)
