@@ -323,10 +323,11 @@ static int switch_target(struct conversion *c, struct output *to)
 static int begin_piece(struct conversion *c)
 {
     size_t finished = c->data.count - 1;
-    if (pieces_open_next(&c->data, &c->error) < 0)
+    int opened = pieces_open_next(&c->data, &c->error);
+    c->target = pieces_at(&c->data, finished); /* files may have moved, also where it failed */
+    if (opened < 0 || check_last_file(c) < 0)
         return -1;
-    c->target = pieces_at(&c->data, finished); /* files may have moved */
-    return check_last_file(c) < 0 ? -1 : switch_target(c, pieces_last(&c->data));
+    return switch_target(c, pieces_last(&c->data));
 }
 
 /* For struct split. */

@@ -14,15 +14,15 @@ const char *info_safe(struct info_safe *s, const char *text)
 {
     enum { LONGEST = 64, MOST = 4 * LONGEST };
     size_t length = strlen(text), shown = length < MOST ? length : MOST;
+    while (shown < length && shown && (text[shown] & 0xC0) == 0x80)
+        shown--; /* whole characters only */
     char bytes[4 * MOST];
-    size_t used = (size_t)(put_terminal_safe(bytes, text, shown) - bytes);
-    bool cut = shown < length || used > sizeof s->text - 4;
-    if (used > sizeof s->text - 4)
-        used = sizeof s->text - 4;
-    while (cut && used && (bytes[used] & 0xC0) == 0x80)
-        used--; /* whole characters only */
+    size_t made = (size_t)(put_terminal_safe(bytes, text, shown) - bytes), used = made;
+    if (made > sizeof s->text - 4)
+        for (used = sizeof s->text - 4; used && (bytes[used] & 0xC0) == 0x80;)
+            used--;
     memcpy(s->text, bytes, used);
-    strcpy(s->text + used, cut ? "..." : "");
+    strcpy(s->text + used, shown < length || used < made ? "..." : "");
     return s->text;
 }
 

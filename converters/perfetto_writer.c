@@ -66,7 +66,7 @@ struct perfetto {
     uint64_t closing_bytes; /* of the piece: what its end takes for the tracks in it, at most */
     uint64_t *thread_names;      /* the same for named threads, by process instance */
     size_t thread_names_room;
-    int64_t last_event_ns; /* of the rows so far */
+    int64_t last_event_ns; /* of the trace, or of a later row */
     uint64_t dumps_passed; /* of those that lie evenly in time, see profiles.by_time */
     int64_t dump_ns;       /* of the next of them, INT64_MAX without */
     int64_t watch_ns;      /* a row later than this makes one of the two above due */

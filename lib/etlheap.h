@@ -40,7 +40,7 @@ struct eh_reader;
 struct eh_options {
     bool outstanding; /* list what is live at the end: EH_OUTSTANDING rows, 24 bytes each */
     void (*notice)(void *context, const struct eh_notice *n); /* may be NULL */
-    /* Called now and then with the bytes done and to do over both passes; non-zero stops the call
+    /* Called now and then with the bytes done and to do over all passes; non-zero stops the call
      * it happens in, which then fails with EH_ERR_IO and sys EINTR. May be NULL. */
     int (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
@@ -48,9 +48,9 @@ struct eh_options {
      * headers say, eh_model() is empty, eh_next() ends at once, and of eh_stats() only the counts
      * of buffers, damage and losses are filled. */
     enum eh_census_extent census;
-    uint32_t
-        max_live; /* blocks kept in memory at one time, of 51 to 61 bytes each, at most EH_MAX_LIVE,
-                   * which 0 means. Others are counted (EH_LEFT_BLOCKS), not tracked */
+    /* Blocks kept in memory at one time, of 53 to 66 bytes each, at most EH_MAX_LIVE, which 0 means.
+     * Others are counted (EH_LEFT_BLOCKS), not tracked. */
+    uint32_t max_live;
 };
 
 /* Opens `count` inputs as one trace and surveys them: contexts, names and totals are known when it

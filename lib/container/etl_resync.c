@@ -159,8 +159,8 @@ static int64_t search_bytes(struct resync *x, int64_t at, const uint8_t *bytes, 
 
 int64_t resync_search(struct resync *x, int64_t from)
 {
-    uint8_t bytes[SCAN_BYTES];
-    const int64_t head = sizeof((struct buffer_head *)0)->bytes;
+    enum { HEAD = sizeof((struct buffer_head *)0)->bytes };
+    uint8_t bytes[SCAN_BYTES + HEAD]; /* a header may begin in the last bytes of the input */
     if (x->searched <= from && from <= x->found)
         return x->found;
     x->searched = from;
@@ -169,10 +169,10 @@ int64_t resync_search(struct resync *x, int64_t from)
      * with them. Behind the input's end there are zeros. */
     for (int64_t at = from; at + BUF_HEADER_BYTES <= x->size;) {
         memset(bytes, 0, sizeof bytes);
-        int64_t n = source_read(x->source, at, bytes, sizeof bytes, x->e);
+        int64_t n = source_read(x->source, at, bytes, SCAN_BYTES, x->e);
         if (n < 0)
             return -1;
-        int64_t count = n == SCAN_BYTES ? n - head + 1 : n - BUF_HEADER_BYTES + 1;
+        int64_t count = n == SCAN_BYTES ? n - HEAD + 1 : n - BUF_HEADER_BYTES + 1;
         if (count <= 0)
             break; /* the input has shrunk */
         int64_t i = search_bytes(x, at, bytes, count);

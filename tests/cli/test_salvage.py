@@ -174,6 +174,17 @@ class Salvage(support.CliTestCase):
         self.assertLess(len(rows), len(whole))
         self.assertEqual(rows, [row for row in whole if row in set(rows)])
 
+    def test_header_that_would_begin_in_the_last_bytes(self):
+        """Junk as long as one step of the search, and a little more or less, that ends nearly in zeros:
+        they could begin a header whose end is not there."""
+        data = self.packed()
+        whole, _, _ = self.convert(data, 0)
+        for length in range(65525, 65540):
+            junk = bytes([0xAA]) * (length - HEADER) + bytes(HEADER - 1) + b"\1"
+            rows, said, counts = self.convert(data + junk, 3)
+            self.assertEqual(rows, whole)
+            self.assertEqual(len(said), 1, said)
+
     def test_many_processors_with_large_buffers(self):
         """A sparse file: 2048 processors, each with 512 KiB that hold one record."""
         data = self.trace('session cpus=2048 buffer_size=512K\n'

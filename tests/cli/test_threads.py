@@ -109,7 +109,7 @@ class Threads(support.CliTestCase):
                 self.assertEqual(os.listdir(self.folder), ['random.etl'])
 
     def test_no_threads_to_be_had(self):
-        """Where the system gives no thread, its work is done in turn."""
+        """Where the system gives no thread, plain output needs none; zstd's library does."""
         if os.environ.get('ETLHEAP_SANITIZED'):
             self.skipTest('sanitizers need more address space than that leaves')
         trace = self.random()
@@ -122,6 +122,12 @@ class Threads(support.CliTestCase):
                               preexec_fn=limit, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.assertEqual((done.returncode, done.stderr.decode()), wanted[:2])
         self.assertTrue(done.stdout == wanted[3])
+        packed = self.path('packed.csv.zst')
+        done = subprocess.run(support.program('etl2csv') + ['--zstd=1', '-o', packed, trace],
+                              preexec_fn=limit, stderr=subprocess.PIPE)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b'cannot compress', done.stderr)
+        self.assertFalse(os.path.exists(packed))
 
 
 if __name__ == '__main__':
