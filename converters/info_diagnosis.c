@@ -311,7 +311,7 @@ static void check_losses(const struct info_facts *f, struct info_findings *all)
 
 static void check_damage(const struct info_facts *f, struct info_findings *all)
 {
-    const struct eh_stats *s = f->stats;
+    const struct eh_stats *s = f->losses;
     if (!s || (!s->buffers_damaged && !s->bytes_skipped && !s->inputs_truncated))
         return;
     struct info_finding *finding = find(all, INFO_WARNING, "damaged");

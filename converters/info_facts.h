@@ -40,7 +40,8 @@ struct info_facts {
     const struct eh_info *info;
     const struct eh_model *model;
     const struct eh_census *census;
-    const struct eh_stats *stats; /* NULL where only a sample was read */
+    const struct eh_stats *stats;  /* NULL where only a sample was read */
+    const struct eh_stats *losses; /* the same, of which only what was lost is looked at; never NULL */
 
     uint64_t by_role[EH_ROLES];
     uint64_t heap_snapshots, perfview; /* records of these providers */

@@ -70,6 +70,7 @@ static int end(void *state, const struct eh_stats *stats, struct eh_error *e)
     struct report *r = state;
     const struct writer_context *c = r->context;
     (void)e;
+    r->facts.losses = stats;
     r->facts.stats = info_is_whole(&r->facts) ? stats : NULL;
     info_diagnose(&r->facts, &r->findings);
     if (r->json)

@@ -47,6 +47,21 @@ static char *name_of(const struct pieces *p, size_t number)
     return name;
 }
 
+/* Pieces are files of their own: two links might lead to one file, and the first piece be lost; a
+ * stream has no end where the next begins. */
+static int refuse_no_file(const char *name, struct eh_error *e)
+{
+    struct platform_status status;
+    bool is_link = platform_is_link(name);
+    if (!is_link && (platform_status_of_path(name, &status) < 0 ||
+                     status.kind == PLATFORM_NOTHING || status.kind == PLATFORM_FILE))
+        return 0;
+    return eh_fail(e, EH_ERR_IO, 0, EH_NO_OFFSET,
+                   "%s: is %s, where a piece has to be a file of its own; remove it, or choose "
+                   "another name with -o",
+                   name, is_link ? "a symbolic link" : "no regular file");
+}
+
 int pieces_open_next(struct pieces *p, struct eh_error *e)
 {
     if (p->count >= PIECES_MAX)
@@ -60,7 +75,8 @@ int pieces_open_next(struct pieces *p, struct eh_error *e)
         return out_of_memory(e);
     struct output_request request = p->request;
     request.path = piece.name;
-    if (output_open(&piece.output, &request, e) < 0) {
+    if ((p->numbered && refuse_no_file(piece.name, e) < 0) ||
+        output_open(&piece.output, &request, e) < 0) {
         free(piece.name);
         return -1;
     }

@@ -40,6 +40,9 @@ struct platform_status {
 int platform_status_of_path(const char *path, struct platform_status *ret_status);
 int platform_status_of_fd(int fd, struct platform_status *ret_status);
 
+/* Whether the path itself is a symbolic link, wherever that leads. */
+bool platform_is_link(const char *path);
+
 bool platform_same_file(const struct platform_status *a, const struct platform_status *b);
 
 /* The path with symbolic links followed, the last part's only if it leads somewhere: the same for

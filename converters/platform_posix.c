@@ -114,6 +114,12 @@ static void set_status(struct platform_status *ret_status, const struct stat *st
     ret_status->inode = (uint64_t)st->st_ino;
 }
 
+bool platform_is_link(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 int platform_status_of_path(const char *path, struct platform_status *ret_status)
 {
     struct stat st;

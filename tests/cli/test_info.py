@@ -422,6 +422,13 @@ class Quick(InfoTestCase):
         self.assertEqual(child.wait(), 0)
         return output, read
 
+    def test_damage_that_headers_show_is_told(self):
+        path = self.path('cut.etl')
+        support.run('etlgen', 'bench', '--events', '50000', '-o', path)
+        os.truncate(path, 1000000)
+        told = self.json('--quick', path, status=3)
+        self.assertEqual(told['diagnosis'][0]['id'], 'damaged')
+
     def test_ten_gigabytes(self):
         trace = self.sparse()
         self.assertGreater(os.path.getsize(trace), 10 << 30)

@@ -107,6 +107,19 @@ class Csv(SplitTestCase):
                 self.check_sizes(*self.check(inputs, ['--split-size', '300']), 300)
                 self.check(inputs, ['--split-time', '1ms'])
 
+    def test_names_that_are_no_files_are_refused(self):
+        """Two links might lead to one file, and the first piece be lost."""
+        path = self.random(1)
+        self.write('x.0002.csv', 'mine')
+        os.symlink('x.0002.csv', self.path('x.0001.csv'))
+        os.mkfifo(self.path('y.0001.csv'))
+        for name, what in (('x', 'a symbolic link'), ('y', 'no regular file')):
+            done = support.run('etl2csv', '-q', '-f', '--split-rows', '7', '-o',
+                               self.path(name + '.csv'), path, status=1)
+            self.assertIn('%s.0001.csv: is %s' % (name, what), done.stderr)
+        self.assertEqual(self.read('x.0002.csv'), b'mine')
+        self.assertTrue(os.path.islink(self.path('x.0001.csv')))
+
     def test_rows(self):
         path = self.random(1)
         for count in (1, 7, 350, 100000):
