@@ -186,12 +186,12 @@ EH_ALWAYS_INLINE int count_common_stack(struct run *r, uint64_t word)
 
 EH_ALWAYS_INLINE int count_one(struct run *r)
 {
-    uint64_t word = load_u64(r->at) >> 16;
+    uint64_t first = load_u64(r->at), word = first >> 16;
     if (word == HEAP_ALLOC_WORD(8))
         return count_common(r, HEAP_BYTES(3, 8), 0x21);
     if (word == HEAP_FREE_WORD(8))
         return count_common(r, HEAP_BYTES(2, 8), 0x24);
-    if (stack_is_common(word))
+    if (stack_is_common(word) && rec_hooked_time(first)) /* without more header bytes */
         return count_common_stack(r, word);
     if (word == HEAP_REALLOC_WORD(8))
         return count_common(r, HEAP_BYTES(5, 8), 0x22);
