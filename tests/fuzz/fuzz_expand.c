@@ -5,6 +5,7 @@
 
 #include "container/expand.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 typedef size_t (*expander)(const uint8_t *packed, size_t packed_length, uint8_t *into,
@@ -34,8 +35,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     uint8_t *whole = expand(f, packed, packed_length, want, &long_done);
     size_t less = want / 2 + bytes[0] % 7 < want ? want / 2 + bytes[0] % 7 : want;
     uint8_t *part = expand(f, packed, packed_length, less, &short_done);
-    REQUIRE(short_done == (long_done < less ? long_done : less));
-    REQUIRE(memcmp(whole, part, short_done) == 0);
+    size_t both = long_done < less ? long_done : less;
+    /* Huffman's end mark is a match's symbol, too: it ends only a stream that gives too few bytes, so
+     * that a shorter length may be reached past the mark at which a longer one ended. */
+    bool past_mark = f == expand_xpress_huffman && long_done < less && short_done == less;
+    REQUIRE(short_done == both || past_mark);
+    REQUIRE(memcmp(whole, part, both) == 0);
     free(whole);
     free(part);
     free(packed);
