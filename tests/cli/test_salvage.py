@@ -174,9 +174,8 @@ class Salvage(support.CliTestCase):
         self.assertLess(len(rows), len(whole))
         self.assertEqual(rows, [row for row in whole if row in set(rows)])
 
-    def test_header_that_would_begin_in_the_last_bytes(self):
-        """Junk as long as one step of the search, and a little more or less, that ends nearly in zeros:
-        they could begin a header whose end is not there."""
+    def test_junk_as_long_as_a_step_of_the_search(self):
+        """And a little more or less: all before it is read, and it is told once."""
         data = self.packed()
         whole, _, _ = self.convert(data, 0)
         for length in range(65525, 65540):
