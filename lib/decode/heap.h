@@ -35,6 +35,22 @@ struct heap_extra {
     REC_STEP(SYSTEM_BYTES + HEAP_PAYLOAD_BYTES(pointers, pointer_size))
 #define HEAP_LONGEST_BYTES HEAP_BYTES(5, 8)
 
+/* Whether a record is one of them, of either pointer size, by its REC_WORD(). Three times the word
+ * has three bits that differ in all six: the place in a table where it must stand. */
+#define HEAP_PLACE(word) ((word) * 3 >> 19 & 7)
+static inline bool heap_is_common(uint64_t word)
+{
+    static const uint64_t words[8] = {
+        [HEAP_PLACE(HEAP_ALLOC_WORD(8))] = HEAP_ALLOC_WORD(8),
+        [HEAP_PLACE(HEAP_FREE_WORD(8))] = HEAP_FREE_WORD(8),
+        [HEAP_PLACE(HEAP_REALLOC_WORD(8))] = HEAP_REALLOC_WORD(8),
+        [HEAP_PLACE(HEAP_ALLOC_WORD(4))] = HEAP_ALLOC_WORD(4),
+        [HEAP_PLACE(HEAP_FREE_WORD(4))] = HEAP_FREE_WORD(4),
+        [HEAP_PLACE(HEAP_REALLOC_WORD(4))] = HEAP_REALLOC_WORD(4),
+    };
+    return words[HEAP_PLACE(word)] == word;
+}
+
 /* Decodes such a record in place: skips the layout search and the field loop. `pointer_size` is a
  * constant at the call; `flags` are those that the row has besides. EH_KINDS: not one of them,
  * nothing is set; else the kind, with all that heap_decode() sets, size, and reason, so that these

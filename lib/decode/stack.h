@@ -56,6 +56,18 @@ static inline bool stack_is_common(uint64_t word)
            (uint32_t)word >= (uint32_t)least;
 }
 
+/* The same by a record's first 8 bytes, with the look for more header bytes that a word leaves to
+ * rec_hooked_time(). */
+static inline bool stack_is_plain(uint64_t first)
+{
+    const uint64_t expected = UINT64_C(0x1820) << 48 | (uint64_t)REC_MARK_TRACE << 24 |
+                              (uint64_t)REC_PERFINFO64 << 16;
+    const uint64_t matters = ~(UINT64_C(0xFFFF) << 32 | 0xFFFF) | PERFINFO_HAS_PEBS |
+                             PERFINFO_COUNTERS_MASK;
+    return (first & matters) == expected &&
+           rec_hooked_size(first) >= PERFINFO_BYTES + STACK_HEADER_BYTES;
+}
+
 static inline uint32_t stack_pid_in_place(const uint8_t *record)
 {
     return load_u32(record + PERFINFO_BYTES + 8);
