@@ -10,7 +10,7 @@ void heap_counters_open(struct heap_counters *c, struct trace *t, int64_t from_n
     sequence_open(&c->sequence, t, from_ns, bytes_track, c->blocks_track);
     counter_init(&c->pairs, c->sequence.id);
     counter_init(&c->singles, c->sequence.id);
-    c->exact.time_ns = INT64_MIN;
+    c->exact = (struct exact_point){.time_ns = POINT_NONE, .last_ns = INT64_MIN};
 }
 
 void process_counter_open(struct process_counter *c, struct trace *t, int64_t from_ns,
@@ -19,7 +19,7 @@ void process_counter_open(struct process_counter *c, struct trace *t, int64_t fr
     uint64_t track = track_counter(t, parent, "Heap live bytes", TRACK_BYTES, rank);
     sequence_open(&c->sequence, t, from_ns, track, 0);
     counter_init(&c->singles, c->sequence.id);
-    c->exact.time_ns = INT64_MIN;
+    c->exact = (struct exact_point){.time_ns = POINT_NONE, .last_ns = INT64_MIN};
 }
 
 /* A point of both curves is one packet. */
@@ -68,57 +68,82 @@ void process_bucket_close(struct process_counter *c, struct trace *t, int64_t bu
         write_total(c, t, points, n);
 }
 
+/* Takes back what is held: it is written. */
+static void let_go(struct exact_point *p)
+{
+    p->last_ns = p->time_ns;
+    p->time_ns = POINT_NONE;
+}
+
 static void write_held_pair(struct heap_counters *c, struct trace *t)
 {
-    char *at = out_reserve(t->out, PACKET_COUNTER_BYTES);
-    if (c->exact.held)
-        out_commit(t->out, put_held_pair(at, c));
-    c->exact.held = false;
+    if (!point_held(&c->exact))
+        return;
+    out_commit(t->out, put_held_pair(out_reserve(t->out, PACKET_COUNTER_BYTES), c));
+    let_go(&c->exact);
 }
 
 static void write_held_total(struct process_counter *c, struct trace *t)
 {
-    char *at = out_reserve(t->out, PACKET_COUNTER_BYTES);
-    if (c->exact.held)
-        out_commit(t->out, put_held_total(at, c));
-    c->exact.held = false;
+    if (!point_held(&c->exact))
+        return;
+    out_commit(t->out, put_held_total(out_reserve(t->out, PACKET_COUNTER_BYTES), c));
+    let_go(&c->exact);
+}
+
+/* What steps back in time belongs to the point before. */
+static void hold(struct exact_point *p, int64_t time_ns, uint64_t bytes, uint64_t blocks)
+{
+    if (!point_held(p))
+        p->time_ns = time_ns > p->last_ns ? time_ns : p->last_ns;
+    p->bytes = bytes;
+    p->blocks = blocks;
+}
+
+static void add_pair(struct heap_counters *c, struct trace *t, int64_t time_ns, uint64_t bytes,
+                     uint64_t blocks)
+{
+    if (time_ns > c->exact.time_ns)
+        write_held_pair(c, t);
+    hold(&c->exact, time_ns, bytes, blocks);
+}
+
+static void add_total(struct process_counter *c, struct trace *t, int64_t time_ns, uint64_t bytes)
+{
+    if (time_ns > c->exact.time_ns)
+        write_held_total(c, t);
+    hold(&c->exact, time_ns, bytes, 0);
+}
+
+void counters_add(struct heap_counters *heap, struct process_counter *process, struct trace *t,
+                  const struct eh_event *row)
+{
+    add_pair(heap, t, row->time_ns, row->heap_live_bytes, row->heap_live_blocks);
+    add_total(process, t, row->time_ns, row->process_live_bytes);
 }
 
 void heap_counters_point(struct heap_counters *c, struct trace *t, int64_t bucket_ns,
                          const struct curve_point *point)
 {
-    if (bucket_ns != CURVE_EXACT) {
+    if (bucket_ns == CURVE_EXACT)
+        add_pair(c, t, point->time_ns, point->value, point->beside);
+    else
         heap_bucket_close(c, t, bucket_ns, point->time_ns, point->value, point->beside);
-        return;
-    }
-    if (point->time_ns > c->exact.time_ns) {
-        write_held_pair(c, t);
-        c->exact.time_ns = point->time_ns;
-    }
-    c->exact.bytes = point->value;
-    c->exact.blocks = point->beside;
-    c->exact.held = true;
 }
 
 void process_counter_point(struct process_counter *c, struct trace *t, int64_t bucket_ns,
                            const struct curve_point *point)
 {
-    if (bucket_ns != CURVE_EXACT) {
+    if (bucket_ns == CURVE_EXACT)
+        add_total(c, t, point->time_ns, point->value);
+    else
         process_bucket_close(c, t, bucket_ns, point->time_ns, point->value);
-        return;
-    }
-    if (point->time_ns > c->exact.time_ns) {
-        write_held_total(c, t);
-        c->exact.time_ns = point->time_ns;
-    }
-    c->exact.bytes = point->value;
-    c->exact.held = true;
 }
 
 void heap_counters_flush(struct heap_counters *c, struct trace *t)
 {
     struct curve_point points[CURVE_POINTS];
-    c->counted |= c->curve.open || c->exact.held;
+    c->counted |= c->curve.open || point_held(&c->exact);
     write_pair(c, t, points, curve_flush(&c->curve, points));
     write_held_pair(c, t);
 }
@@ -126,7 +151,7 @@ void heap_counters_flush(struct heap_counters *c, struct trace *t)
 void process_counter_flush(struct process_counter *c, struct trace *t)
 {
     struct curve_point points[CURVE_POINTS];
-    c->counted |= c->curve.open || c->exact.held;
+    c->counted |= c->curve.open || point_held(&c->exact);
     write_total(c, t, points, curve_flush(&c->curve, points));
     write_held_total(c, t);
 }

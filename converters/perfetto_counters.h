@@ -13,10 +13,17 @@
 
 /* An exact counter holds one point: a change in the same nanosecond may still replace it. */
 struct exact_point {
-    int64_t time_ns;
+    int64_t time_ns; /* POINT_NONE without one, so that one comparison tells both */
+    int64_t last_ns; /* what time_ns was before it was POINT_NONE; no point will be earlier */
     uint64_t bytes, blocks;
-    bool held;
 };
+
+#define POINT_NONE INT64_MAX
+
+static inline bool point_held(const struct exact_point *p)
+{
+    return p->time_ns != POINT_NONE;
+}
 
 struct heap_counters {
     struct sequence sequence;
@@ -58,30 +65,33 @@ static inline char *put_held_total(char *at, struct process_counter *c)
     return put_counter(at, &c->singles, step, c->exact.bytes);
 }
 
-/* Takes the row's live figures as points of its heap and its process: all of them, where
- * counters_add_thinned() is never used. The point held so far is written if it was an
- * earlier one, the heap's before the process's, in space reserved once for both. */
-static inline void counters_add(struct heap_counters *heap, struct process_counter *process,
-                                struct trace *t, const struct eh_event *row)
+/* Whether a row of that time is later than points that both counters hold, as nearly all are. */
+static inline bool counters_hold_earlier(const struct heap_counters *heap,
+                                         const struct process_counter *process, int64_t time_ns)
 {
-    struct exact_point *h = &heap->exact, *p = &process->exact;
-    char *at = out_reserve(t->out, 2 * PACKET_COUNTER_BYTES);
-    if (row->time_ns > h->time_ns) {
-        if (h->held)
-            at = put_held_pair(at, heap);
-        h->time_ns = row->time_ns;
-    }
-    if (row->time_ns > p->time_ns) {
-        if (p->held)
-            at = put_held_total(at, process);
-        p->time_ns = row->time_ns;
-    }
-    out_commit(t->out, at);
-    h->held = p->held = true;
-    h->bytes = row->heap_live_bytes;
-    h->blocks = row->heap_live_blocks;
-    p->bytes = row->process_live_bytes;
+    return time_ns > heap->exact.time_ns && time_ns > process->exact.time_ns;
 }
+
+/* Takes such a row's live figures as points of its heap and its process, and writes those held so
+ * far, the heap's before the process's, at `at`, where COUNTERS_BYTES are reserved. */
+#define COUNTERS_BYTES (2 * PACKET_COUNTER_BYTES)
+static inline char *counters_put(char *at, struct heap_counters *heap,
+                                 struct process_counter *process, const struct eh_event *row)
+{
+    const int64_t time_ns = row->time_ns;
+    at = put_held_pair(at, heap);
+    heap->exact.time_ns = time_ns;
+    heap->exact.bytes = row->heap_live_bytes;
+    heap->exact.blocks = row->heap_live_blocks;
+    at = put_held_total(at, process);
+    process->exact.time_ns = time_ns;
+    process->exact.bytes = row->process_live_bytes;
+    return at;
+}
+
+/* The same of any row: all of them, where counters_add_thinned() is never used. */
+void counters_add(struct heap_counters *heap, struct process_counter *process, struct trace *t,
+                  const struct eh_event *row);
 
 /* Any change of a thinned counter: writes what the bucket before leaves if it begins another. */
 EH_RARE void heap_bucket_close(struct heap_counters *c, struct trace *t, int64_t bucket_ns,

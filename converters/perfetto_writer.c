@@ -292,6 +292,8 @@ static int reserve_heap(struct perfetto *w, uint32_t heap)
     if (ARRAY_RESERVE(w->heaps, w->heap_room, (size_t)heap + 1) < 0)
         return -1;
     memset(w->heaps + room, 0, (w->heap_room - room) * sizeof *w->heaps);
+    for (; room < w->heap_room; room++)
+        w->heaps[room].counters.exact.time_ns = POINT_NONE;
     return 0;
 }
 
@@ -638,6 +640,14 @@ static int perfetto_begin(void *state, const struct writer_context *context, str
     return w->split && prepare_pieces(w) < 0 ? out_of_memory(e) : 0;
 }
 
+static inline void write_details(struct perfetto *w, struct process *p, const struct eh_event *row)
+{
+    if (w->show_instants && is_instant(row))
+        write_instant(w, p, row);
+    if (p->profile != NO_PROFILE)
+        profile_row(&w->profiles, p->profile, row);
+}
+
 static inline int write_row(struct perfetto *w, const struct eh_event *row)
 {
     bool known = row->heap_index < w->heap_room && w->heaps[row->heap_index].track;
@@ -651,10 +661,7 @@ static inline int write_row(struct perfetto *w, const struct eh_event *row)
     } else {
         p = &w->processes[number_of(w, row->process) - 1];
     }
-    if (w->show_instants && is_instant(row))
-        write_instant(w, p, row);
-    if (p->profile != NO_PROFILE)
-        profile_row(&w->profiles, p->profile, row);
+    write_details(w, p, row);
     return 0;
 }
 
@@ -704,41 +711,70 @@ static int add_row_of_piece(void *state, const struct eh_event *row)
 
 static const struct split_timeline timeline = {bytes_with, cut_piece, add_row_of_piece};
 
-/* Writes usual rows, allocs, frees, reallocs and drops in known heaps, and returns how many they
- * are: all before the first that is not usual. `thinned` is constant in each of its inlined copies;
- * a function per row, as the others need, costs 20 instructions of each. */
-EH_ALWAYS_INLINE size_t write_rows(struct perfetto *w, const struct eh_event *rows, size_t count,
-                                   bool thinned)
+/* An alloc, free, realloc or drop in a heap that there is a place for. */
+static inline bool is_usual(const struct perfetto *w, const struct eh_event *row)
+{
+    return (row->kind <= EH_REALLOC || row->kind == EH_DROP) && row->time_ns <= w->watch_ns &&
+           row->heap_index < w->heap_room;
+}
+
+/* Writes usual rows of heaps that have had rows and returns how many they are: all before the first
+ * other one. A function per row, as the others need, costs 20 instructions of each. */
+static size_t write_thinned(struct perfetto *w, const struct eh_event *rows, size_t count)
 {
     size_t i = 0;
-    for (; i < count; i++) {
+    for (; i < count && is_usual(w, &rows[i]); i++) {
         const struct eh_event *row = &rows[i];
-        if ((row->kind > EH_REALLOC && row->kind != EH_DROP) || row->time_ns > w->watch_ns ||
-            row->heap_index >= w->heap_room)
-            break;
         struct heap *h = &w->heaps[row->heap_index];
         if (!h->track)
             break;
         struct process *p = &w->processes[h->process];
-        if (is_change(row) && thinned)
+        if (is_change(row))
             counters_add_thinned(&h->counters, &p->total, &w->trace, w->bucket_ns, row);
-        else if (is_change(row))
-            counters_add(&h->counters, &p->total, &w->trace, row);
-        if (w->show_instants && is_instant(row))
-            write_instant(w, p, row);
-        if (p->profile != NO_PROFILE)
-            profile_row(&w->profiles, p->profile, row);
+        write_details(w, p, row);
     }
     return i;
+}
+
+/* The same for rows that are points of exact counters, of which both have had one. Heaps without
+ * rows hold no point and so need no test of their own. Where there is no more to a row
+ * (`only_points`, a constant), the sink is asked for room only when all that it had is used. */
+EH_ALWAYS_INLINE size_t write_points(struct perfetto *w, const struct eh_event *rows, size_t count,
+                                     bool only_points)
+{
+    struct out *out = w->trace.out;
+    char *at = out_reserve(out, COUNTERS_BYTES);
+    size_t room = only_points ? (size_t)(out->limit - at) / COUNTERS_BYTES : count;
+    const struct eh_event *row = rows, *end = rows + (count < room ? count : room);
+    for (; row < end && is_usual(w, row) && is_change(row); row++) {
+        struct heap *h = &w->heaps[row->heap_index];
+        struct process *p = &w->processes[h->process];
+        if (!counters_hold_earlier(&h->counters, &p->total, row->time_ns))
+            break;
+        at = counters_put(at, &h->counters, &p->total, row);
+        if (only_points)
+            continue;
+        out_commit(out, at);
+        write_details(w, p, row);
+        at = out_reserve(out, COUNTERS_BYTES);
+    }
+    out_commit(out, at);
+    return (size_t)(row - rows);
+}
+
+static size_t write_rows(struct perfetto *w, const struct eh_event *rows, size_t count)
+{
+    if (w->bucket_ns != CURVE_EXACT)
+        return write_thinned(w, rows, count);
+    return w->show_instants || w->profiles.dumps ? write_points(w, rows, count, false)
+                                                 : write_points(w, rows, count, true);
 }
 
 static int add_rows(struct perfetto *w, const struct eh_event *rows, size_t count)
 {
     const struct eh_event *end = rows + count;
     while (rows < end) {
-        size_t left = (size_t)(end - rows);
-        rows += w->bucket_ns == CURVE_EXACT ? write_rows(w, rows, left, false)
-                                            : write_rows(w, rows, left, true);
+        rows += write_rows(w, rows, (size_t)(end - rows));
         if (rows < end && add_row(w, rows++) < 0)
             return -1;
     }

@@ -8,12 +8,14 @@
 #if defined(__GNUC__)
 #define EH_ALWAYS_INLINE static inline __attribute__((always_inline))
 #define EH_RARE          __attribute__((cold, noinline))
+#define EH_APART         __attribute__((noinline))
 /* A loop in a function of its own has all registers. */
 #define EH_NEVER_INLINE static __attribute__((noinline))
 #define EH_PREFETCH(address) __builtin_prefetch(address)
 #else
 #define EH_ALWAYS_INLINE static inline
 #define EH_RARE
+#define EH_APART
 #define EH_NEVER_INLINE static
 #define EH_PREFETCH(address) ((void)(address))
 #endif
