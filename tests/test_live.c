@@ -23,40 +23,47 @@ struct naive {
     uint32_t count;
 };
 
+static struct live_place seek(const struct live *l, const struct slab *s, uint64_t address)
+{
+    return live_seek(l, s, live_hash(s, address));
+}
+
 /* Every table must be sound: each entry reachable from its home without an empty slot between,
- * as many as are counted, and never more than three quarters full. */
+ * as many as are counted, and never more than half full. */
 static void expect_sound(const struct live *l, const struct slab *s)
 {
     uint32_t entries = 0;
-    for (size_t i = 0; l->slots && i <= l->mask; i++) {
-        if (!l->slots[i])
+    for (size_t i = 0; i <= l->mask; i++) {
+        uint32_t id = l->slots[i].id;
+        if (!id)
             continue;
         entries++;
-        uint32_t id = (uint32_t)l->slots[i];
-        struct live_place p = live_seek(l, s, slab_block(s, id)->address);
+        struct live_place p = seek(l, s, live_address(s, l->slots[i].tag, slab_block(s, id)));
         EXPECT(p.id == id && p.at == i);
     }
     ck_assert_uint_eq(entries, l->count);
     ck_assert_uint_le(l->count, l->most);
-    ck_assert(!l->slots || l->most <= 3 * (((uint64_t)l->mask + 1) / 4));
+    ck_assert(l->slots == s->no_slots ? l->most == 0
+                                      : l->most == ((uint64_t)l->mask + 1) / 2);
+    ck_assert(!s->no_slots[0].id && !s->no_slots[1].id);
 }
 
 static uint32_t add(struct live *l, struct slab *s, uint64_t address, uint32_t number)
 {
-    struct live_place p = live_seek(l, s, address);
+    struct live_place p = seek(l, s, address);
     EXPECT(p.id == 0);
     uint32_t id = slab_take(s);
     EXPECT(id != 0);
-    *slab_block(s, id) = (struct block){.address = address, .size = ~address, .number = number};
+    *slab_block(s, id) = (struct block){
+        .hash_low = (uint32_t)live_hash(s, address), .size = ~address, .number = number};
     EXPECT(live_put(l, p, id) == 0);
     return id;
 }
 
 static void take_out(struct live *l, struct slab *s, uint64_t address, uint32_t id)
 {
-    struct live_place p = live_seek(l, s, address);
+    struct live_place p = seek(l, s, address);
     EXPECT(p.id == id);
-    EXPECT(slab_block(s, id)->address == address);
     EXPECT(slab_block(s, id)->size == ~address); /* no other block has written over it */
     live_cut(l, p);
     slab_give(s, id);
@@ -67,15 +74,14 @@ static uint64_t random_address(void)
     return (uint64_t)rand() << 33 ^ (uint64_t)rand() << 11 ^ (uint64_t)rand();
 }
 
-/* Addresses as a heap has them, at random, or all with a tag that fits few homes. */
-static void make_addresses(struct naive *n, const struct live *probe, const struct slab *s,
-                           int kind)
+/* Addresses as a heap has them, at random, or all with a hash that fits few homes. */
+static void make_addresses(struct naive *n, const struct slab *s, int kind)
 {
     for (uint64_t i = 0; i < ADDRESSES; i++) {
         uint64_t address;
         do
             address = kind == 0 ? 0x20000000000 + i * 16 : random_address() << 13 | i;
-        while (kind == 2 && (live_seek(probe, s, address).tag & 0xFF) > 1);
+        while (kind == 2 && live_hash(s, address) >> 56 > 1);
         n->addresses[i] = address;
     }
 }
@@ -85,15 +91,16 @@ static void operate(int kind, uint32_t keep)
     static struct naive n;
     n = (struct naive){0};
     struct slab s = {.salt = UINT64_C(0x123456789ABCDEF)};
-    struct live l = {0};
-    make_addresses(&n, &l, &s, kind);
+    struct live l;
+    live_init(&l, &s);
+    make_addresses(&n, &s, kind);
     /* Long runs are slow, as they must be. */
     int operations = kind == 2 ? OPERATIONS / 10 : OPERATIONS;
     for (int i = 0; i < operations; i++) {
         /* Between few and many, so that the table grows and runs close up again. */
         uint32_t k = (uint32_t)rand() % (i / 10000 % 2 ? keep : ADDRESSES);
         uint64_t address = n.addresses[k];
-        EXPECT(live_seek(&l, &s, address).id == n.ids[k]);
+        EXPECT(seek(&l, &s, address).id == n.ids[k]);
         if (n.ids[k]) {
             take_out(&l, &s, address, n.ids[k]);
             n.ids[k] = 0;
@@ -107,10 +114,10 @@ static void operate(int kind, uint32_t keep)
             expect_sound(&l, &s);
     }
     for (size_t k = 0; k < ADDRESSES; k++)
-        EXPECT(live_seek(&l, &s, n.addresses[k]).id == n.ids[k]);
+        EXPECT(seek(&l, &s, n.addresses[k]).id == n.ids[k]);
     expect_sound(&l, &s);
     ck_assert_uint_le(s.most_taken, ADDRESSES); /* what is given back is taken again */
-    live_clear(&l);
+    live_clear(&l, &s);
     slab_finish(&s);
 }
 
@@ -125,18 +132,18 @@ END_TEST
  * leave the others where a search finds them. */
 START_TEST(backward_shift)
 {
-    enum { ENTRIES = 10 };
+    enum { ENTRIES = 8 };
     srand((unsigned)_i + 1);
     struct slab s = {0};
-    struct live empty = {0};
     uint64_t addresses[ENTRIES];
     uint32_t ids[ENTRIES];
     for (int i = 0; i < ENTRIES; i++)
         do
             addresses[i] = random_address() << 8 | (uint64_t)i;
-        while (((live_seek(&empty, &s, addresses[i]).tag + 4) & 15) > (unsigned)_i % 8);
+        while (((live_hash(&s, addresses[i]) >> 60) + 4) % 16 > (unsigned)_i % 8);
     for (int cut = 0; cut < ENTRIES; cut++) {
-        struct live l = {0};
+        struct live l;
+        live_init(&l, &s);
         for (int i = 0; i < ENTRIES; i++)
             ids[i] = add(&l, &s, addresses[i], 0);
         ck_assert_uint_eq(l.mask, 15);
@@ -146,35 +153,95 @@ START_TEST(backward_shift)
             ids[gone] = 0;
             expect_sound(&l, &s);
             for (int j = 0; j < ENTRIES; j++)
-                EXPECT(live_seek(&l, &s, addresses[j]).id == ids[j]);
+                EXPECT(seek(&l, &s, addresses[j]).id == ids[j]);
         }
         ck_assert_uint_eq(l.count, 0);
-        live_clear(&l);
+        live_clear(&l, &s);
     }
     slab_finish(&s);
 }
 END_TEST
 
-START_TEST(grows_at_five_eighths)
+START_TEST(grows_when_half_full)
 {
     struct slab s = {0};
-    struct live l = {0};
+    struct live l;
     size_t slots = 0;
+    live_init(&l, &s);
     for (uint32_t i = 1; i <= 10000; i++) {
         add(&l, &s, i * 32, i);
-        if (!slots || l.mask + 1 != slots) {
+        if (l.mask + 1 != slots) {
             ck_assert_uint_eq(l.mask + 1, slots ? 2 * slots : 16);
             if (slots)
-                ck_assert_uint_eq(i, slots / 8 * 5 + 1);
+                ck_assert_uint_eq(i, slots / 2 + 1);
             slots = (size_t)l.mask + 1;
             expect_sound(&l, &s);
         }
     }
-    ck_assert_uint_eq(slots, 16384);
+    ck_assert_uint_eq(slots, 32768);
     for (uint32_t i = 1; i <= 10000; i++)
-        ck_assert_uint_ne(live_seek(&l, &s, i * 32).id, 0);
-    ck_assert_uint_eq(live_seek(&l, &s, 32 * 10001).id, 0);
-    live_clear(&l);
+        ck_assert_uint_ne(seek(&l, &s, i * 32).id, 0);
+    ck_assert_uint_eq(seek(&l, &s, 32 * 10001).id, 0);
+    live_clear(&l, &s);
+    slab_finish(&s);
+}
+END_TEST
+
+/* No choice of bits makes addresses collide, whichever the salt: most are at home or near it. */
+START_TEST(runs_are_short)
+{
+    enum { COUNT = 4000 };
+    struct slab s = {.salt = UINT64_C(0x9ABCDEF012345678) * (unsigned)(_i % 8)};
+    struct live l;
+    unsigned shift = (unsigned)_i / 8 * 4;
+    uint64_t total = 0, longest = 0;
+    live_init(&l, &s);
+    for (uint64_t i = 0; i < COUNT; i++)
+        add(&l, &s, i << shift, 0);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        size_t home = (size_t)(live_hash(&s, i << shift) >> l.shift);
+        uint64_t way = (seek(&l, &s, i << shift).at - home) & l.mask;
+        total += way;
+        longest = way > longest ? way : longest;
+    }
+    ck_assert_uint_le(total, 2 * COUNT);
+    ck_assert_uint_le(longest, 100);
+    live_clear(&l, &s);
+    slab_finish(&s);
+}
+END_TEST
+
+START_TEST(hash_can_be_undone)
+{
+    srand((unsigned)_i + 1);
+    struct slab s = {.salt = _i ? random_address() << 31 ^ random_address() : 0};
+    for (int i = 0; i < 10000; i++) {
+        uint64_t address = i < 3 ? UINT64_C(0) - (unsigned)i : random_address() << (i % 40);
+        uint64_t hash = live_hash(&s, address);
+        struct block b = {.hash_low = (uint32_t)hash};
+        EXPECT(live_address(&s, (uint32_t)(hash >> 32), &b) == address);
+    }
+}
+END_TEST
+
+/* The address of a block is both halves of its hash: one alone does not make two blocks one. */
+START_TEST(halves_of_a_hash)
+{
+    struct slab s = {0};
+    struct live l;
+    uint64_t hash = live_hash(&s, 0x12340), same_high = (hash ^ 1) * LIVE_INVERSE,
+             same_low = (hash ^ UINT64_C(1) << 32) * LIVE_INVERSE;
+    live_init(&l, &s);
+    add(&l, &s, 0x12340, 0);
+    ck_assert_uint_eq(seek(&l, &s, 0x12340).id, 1);
+    ck_assert_uint_eq(seek(&l, &s, same_high).id, 0);
+    ck_assert_uint_eq(seek(&l, &s, same_low).id, 0);
+    add(&l, &s, same_high, 0);
+    add(&l, &s, same_low, 0);
+    ck_assert_uint_eq(seek(&l, &s, 0x12340).id, 1);
+    ck_assert_uint_eq(seek(&l, &s, same_high).id, 2);
+    ck_assert_uint_eq(seek(&l, &s, same_low).id, 3);
+    live_clear(&l, &s);
     slab_finish(&s);
 }
 END_TEST
@@ -182,8 +249,9 @@ END_TEST
 START_TEST(list_in_order_of_numbers)
 {
     srand((unsigned)_i + 1);
-    struct slab s = {0};
-    struct live l = {0};
+    struct slab s = {.salt = (unsigned)_i};
+    struct live l;
+    live_init(&l, &s);
     uint32_t count = (uint32_t)_i * (uint32_t)_i * 7, numbers[7 * 8 * 8 + 1];
     for (uint32_t i = 0; i < count; i++)
         numbers[i] = 2 * i + 5;
@@ -196,35 +264,33 @@ START_TEST(list_in_order_of_numbers)
         add(&l, &s, random_address() << 10 | i, numbers[i]);
     live_list(&l, &s);
     size_t at = 0;
-    uint32_t n = 0, id;
-    while ((id = live_walk(&l, &at))) {
-        ck_assert_uint_eq(slab_block(&s, id)->number, 2 * n + 5);
+    uint32_t n = 0;
+    const struct live_slot *slot;
+    while ((slot = live_walk(&l, &at))) {
+        const struct block *b = slab_block(&s, slot->id);
+        ck_assert_uint_eq(slot->tag, 2 * n + 5);
+        ck_assert_uint_eq(b->size, ~live_address(&s, b->number, b));
         ck_assert_uint_eq(at, ++n);
     }
     ck_assert_uint_eq(n, count);
-    live_clear(&l);
-    ck_assert_ptr_null(l.slots);
+    live_clear(&l, &s);
+    ck_assert_ptr_eq(l.slots, s.no_slots);
     ck_assert_uint_eq(l.count, 0);
     slab_finish(&s);
 }
 END_TEST
 
-/* Blocks never move and ids are dense: pointers stay good while the slab grows. */
+/* Ids are dense, and blocks keep what is in them while the slab grows. */
 START_TEST(slab_ids)
 {
-    enum { BLOCKS = (3 << SLAB_CHUNK_BITS) - 1 }; /* no block has the id 0 */
+    enum { BLOCKS = 10000 };
     struct slab s = {0};
-    static struct block *blocks[BLOCKS + 1];
     for (uint32_t i = 1; i <= BLOCKS; i++) {
         ck_assert_uint_eq(slab_take(&s), i);
-        blocks[i] = slab_block(&s, i);
-        *blocks[i] = (struct block){.address = i};
+        *slab_block(&s, i) = (struct block){.size = i};
     }
-    ck_assert_uint_eq(s.chunk_count, 3);
-    for (uint32_t i = 1; i <= BLOCKS; i++) {
-        ck_assert_ptr_eq(slab_block(&s, i), blocks[i]);
-        ck_assert_uint_eq(blocks[i]->address, i);
-    }
+    for (uint32_t i = 1; i <= BLOCKS; i++)
+        ck_assert_uint_eq(slab_block(&s, i)->size, i);
     for (uint32_t i = 1; i <= BLOCKS; i += 3)
         slab_give(&s, i);
     static bool taken[BLOCKS + 1];
@@ -244,19 +310,37 @@ START_TEST(slab_limit)
 {
     struct slab s = {.most_taken = (uint32_t)LIMIT_LIVE_BLOCKS};
     ck_assert_uint_eq(slab_take(&s), 0);
-    ck_assert_uint_eq(s.chunk_count, 0);
+    ck_assert(slab_is_full(&s));
+    ck_assert_ptr_null(s.blocks);
+
+    const uint32_t limit = 3000; /* more than the first room, and no multiple of any */
+    s = (struct slab){.limit = limit};
+    for (uint32_t i = 1; i <= limit; i++) {
+        ck_assert(!slab_is_full(&s));
+        ck_assert_uint_eq(slab_take(&s), i);
+    }
+    ck_assert(slab_is_full(&s));
+    ck_assert_uint_eq(slab_take(&s), 0);
+    slab_give(&s, 7);
+    ck_assert(!slab_is_full(&s));
+    ck_assert_uint_eq(slab_take_ready(&s), 7);
+    ck_assert_uint_eq(slab_take(&s), 0);
+    slab_finish(&s);
 }
 END_TEST
 
 START_TEST(empty_table)
 {
     struct slab s = {0};
-    struct live l = {0};
-    ck_assert_uint_eq(live_seek(&l, &s, 0x1000).id, 0);
+    struct live l;
+    live_init(&l, &s);
+    for (uint64_t i = 0; i < 100; i++) /* from every home */
+        ck_assert_uint_eq(seek(&l, &s, 0x1000 + i).id, 0);
+    ck_assert(live_is_full(&l));
     live_list(&l, &s);
     size_t at = 0;
-    ck_assert_uint_eq(live_walk(&l, &at), 0);
-    live_clear(&l);
+    ck_assert_ptr_null(live_walk(&l, &at));
+    live_clear(&l, &s);
 }
 END_TEST
 
@@ -267,7 +351,10 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, against_a_naive_table, 0, 3);
     tcase_add_loop_test(tests, backward_shift, 0, 16);
-    tcase_add_test(tests, grows_at_five_eighths);
+    tcase_add_test(tests, grows_when_half_full);
+    tcase_add_loop_test(tests, runs_are_short, 0, 8 * 14);
+    tcase_add_loop_test(tests, hash_can_be_undone, 0, 3);
+    tcase_add_test(tests, halves_of_a_hash);
     tcase_add_loop_test(tests, list_in_order_of_numbers, 0, 9);
     tcase_add_test(tests, slab_ids);
     tcase_add_test(tests, slab_limit);

@@ -564,6 +564,93 @@ START_TEST(batches_make_no_difference)
 }
 END_TEST
 
+enum { PLAIN_HEAPS = 2, PLAIN_ADDRESSES = 4000, PLAIN_EVENTS = 60000 };
+
+/* The live state kept in the simplest way, for events that replace nothing. */
+struct plain {
+    struct {
+        uint64_t size;
+        int64_t birth;
+        uint32_t number; /* 0: not live */
+    } blocks[PLAIN_HEAPS][PLAIN_ADDRESSES];
+    uint64_t bytes[PLAIN_HEAPS];
+    uint32_t counts[PLAIN_HEAPS], added, unmatched;
+};
+
+static void expect_plain(struct plain *p, const struct eh_event *row, uint32_t heap, uint32_t at)
+{
+    bool live = p->blocks[heap][at].number;
+    bool adds = row->kind != EH_FREE && !live, removes = row->kind == EH_FREE && live;
+    ck_assert_uint_eq(!(row->flags & EH_ADDED), !adds);
+    ck_assert_uint_eq(!(row->flags & EH_REMOVED), !removes);
+    if (removes) {
+        expect_gone(row, p->blocks[heap][at].size, row->time_ns - p->blocks[heap][at].birth);
+        ck_assert_uint_eq(!(row->flags & EH_TEMPORARY), p->blocks[heap][at].number != p->added);
+        p->bytes[heap] -= row->size;
+        p->counts[heap]--;
+        p->blocks[heap][at].number = 0;
+    } else if (adds) {
+        p->blocks[heap][at].birth = row->time_ns;
+        p->blocks[heap][at].number = ++p->added;
+        p->counts[heap]++;
+    } else if (row->kind == EH_FREE) {
+        p->unmatched++;
+    }
+    if (row->kind != EH_FREE) {
+        p->bytes[heap] += row->size - (adds ? 0 : p->blocks[heap][at].size);
+        p->blocks[heap][at].size = row->size;
+    }
+    ck_assert_uint_eq(row->heap_live_bytes, p->bytes[heap]);
+    ck_assert_uint_eq(row->heap_live_blocks, p->counts[heap]);
+    expect_live(row, p->bytes[0] + p->bytes[1], p->counts[0] + p->counts[1]);
+}
+
+/* Batches of allocs, frees and reallocs in place: first more and more blocks, then fewer. */
+START_TEST(against_a_plain_model)
+{
+    enum { BATCH = 100 };
+    static struct plain p;
+    static struct eh_event rows[1 + BATCH];
+    static uint32_t at[BATCH];
+    struct bench b;
+    struct eh_error e = {0};
+    begin(&b);
+    p = (struct plain){0};
+    srand((unsigned)_i + 1);
+    for (int64_t n = 0; n < PLAIN_EVENTS; n += BATCH) {
+        bool taken[PLAIN_HEAPS][PLAIN_ADDRESSES] = {{false}};
+        for (int i = 0; i < BATCH; i++) {
+            uint32_t heap = (uint32_t)rand() % PLAIN_HEAPS;
+            do /* not twice in a batch: whether it is live then is not known yet */
+                at[i] = (uint32_t)rand() % PLAIN_ADDRESSES;
+            while (taken[heap][at[i]]);
+            taken[heap][at[i]] = true;
+            bool live = p.blocks[heap][at[i]].number, frees = n < PLAIN_EVENTS / 2 ? rand() % 3 < 1
+                                                                                : rand() % 3 < 2;
+            rows[1 + i] = (struct eh_event){
+                .kind = frees ? EH_FREE : live ? EH_REALLOC : EH_ALLOC,
+                .flags = EH_HAS_HEAP,
+                .time_ns = n + i,
+                .process = PROCESS,
+                .heap = HEAP + heap,
+                .address = 16 + 16 * (uint64_t)at[i],
+                .old_address = 16 + 16 * (uint64_t)at[i],
+                .size = (uint64_t)rand(),
+            };
+        }
+        ck_assert_int_eq(track_rows(&b.track, rows + 1, BATCH, &b.rows, &e), BATCH);
+        ck_assert_ptr_eq(b.rows, rows + 1);
+        b.count = BATCH;
+        add_up(&b);
+        for (int i = 0; i < BATCH; i++)
+            expect_plain(&p, &b.rows[i], (uint32_t)(b.rows[i].heap - HEAP), at[i]);
+    }
+    ck_assert_uint_eq(b.stats.unmatched_frees, p.unmatched);
+    ck_assert_uint_eq(b.blocks, p.counts[0] + p.counts[1]);
+    end(&b);
+}
+END_TEST
+
 /* More heaps than the cache of recent ones has places. */
 START_TEST(many_heaps)
 {
@@ -627,6 +714,39 @@ START_TEST(outstanding_by_birth)
 }
 END_TEST
 
+/* A block that replaced another keeps its own thread, time and size beside the other's. */
+START_TEST(outstanding_after_replacing)
+{
+    struct bench b;
+    struct outstanding o = {0};
+    struct eh_event row;
+    begin(&b);
+    for (int i = 0; i < 3; i++) {
+        struct eh_event event = {.kind = EH_ALLOC, .flags = EH_HAS_HEAP, .process = PROCESS,
+                                 .heap = HEAP, .time_ns = -5 + 10 * i, .address = 0x1000,
+                                 .size = 10u + (unsigned)i, .thread_id = 70u + (unsigned)i};
+        b.room[1] = event;
+        ck_assert_int_eq(track_rows(&b.track, b.room + 1, 1, &b.rows, NULL), 1);
+        b.count = (size_t)(b.room + 2 - b.rows);
+        add_up(&b);
+    }
+    if (_i) {
+        free_at(&b, _i == 1 ? 20 : 2000000, 0x1000);
+        ck_assert_uint_eq(b.blocks, _i == 1);
+    }
+    ck_assert_int_eq(outstanding_list(&o, &b.track, NULL), 0);
+    ck_assert_uint_eq(outstanding_rows(&o, &b.track, &row, 1), b.blocks);
+    if (b.blocks) {
+        ck_assert_int_eq(row.time_ns, 15);
+        ck_assert_uint_eq(row.size, 12);
+        ck_assert_uint_eq(row.thread_id, 72);
+        ck_assert_uint_eq(row.address, 0x1000);
+    }
+    outstanding_finish(&o);
+    end(&b);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("track");
@@ -647,8 +767,10 @@ int main(void)
     tcase_add_test(tests, origin_of_a_block);
     tcase_add_test(tests, kinds_without_blocks);
     tcase_add_loop_test(tests, batches_make_no_difference, 0, 4);
+    tcase_add_loop_test(tests, against_a_plain_model, 0, 3);
     tcase_add_test(tests, many_heaps);
     tcase_add_loop_test(tests, outstanding_by_birth, 1, 4);
+    tcase_add_loop_test(tests, outstanding_after_replacing, 0, 3);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -6,120 +6,116 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_SLOTS 16
+#define FIRST_BLOCKS     2048
+#define FIRST_SLOTS_LOG2 4
+
+static uint32_t most_blocks(const struct slab *s)
+{
+    return s->limit && s->limit < LIMIT_LIVE_BLOCKS ? s->limit : LIMIT_LIVE_BLOCKS;
+}
 
 bool slab_is_full(const struct slab *s)
 {
-    uint32_t limit = s->limit && s->limit < LIMIT_LIVE_BLOCKS ? s->limit : LIMIT_LIVE_BLOCKS;
-    return !s->free_list && s->most_taken >= limit;
+    return !s->free_list && s->most_taken >= most_blocks(s);
 }
 
-uint32_t slab_take_fresh(struct slab *s)
+uint32_t slab_grow(struct slab *s)
 {
     if (slab_is_full(s))
         return 0;
-    uint32_t id = s->most_taken + 1;
-    if (id >> SLAB_CHUNK_BITS == s->chunk_count) {
-        if (ARRAY_RESERVE(s->chunks, s->chunk_room, s->chunk_count + 1) < 0)
-            return 0;
-        struct block *chunk = malloc(sizeof *chunk << SLAB_CHUNK_BITS);
-        if (!chunk)
-            return 0;
-        s->chunks[s->chunk_count++] = chunk;
-    }
-    return s->most_taken = id;
+    size_t need = (size_t)s->most_taken + 2, most = (size_t)most_blocks(s) + 1;
+    if (ARRAY_RESERVE(s->blocks, s->room, need < FIRST_BLOCKS ? FIRST_BLOCKS : need) < 0)
+        return 0;
+    if (s->room > most)
+        s->room = most;
+    return ++s->most_taken;
 }
 
 void slab_finish(struct slab *s)
 {
-    for (size_t i = 0; i < s->chunk_count; i++)
-        free(s->chunks[i]);
-    free(s->chunks);
+    free(s->blocks);
     *s = (struct slab){0};
 }
 
-static uint32_t slot_tag(uint64_t slot)
+void live_init(struct live *l, struct slab *s)
 {
-    return (uint32_t)(slot >> 32);
+    *l = (struct live){.slots = s->no_slots, .shift = 63, .mask = 1};
 }
 
-static void place_slot(uint64_t *slots, uint32_t mask, uint64_t slot)
+void live_clear(struct live *l, struct slab *s)
 {
-    uint32_t at = slot_tag(slot) & mask;
-    while (slots[at])
-        at = (at + 1) & mask;
-    slots[at] = slot;
+    if (l->slots != s->no_slots)
+        free(l->slots);
+    live_init(l, s);
+}
+
+static void place_slot(struct live *l, struct live_slot slot)
+{
+    size_t at = live_home(l, slot.tag);
+    while (l->slots[at].id)
+        at = (at + 1) & l->mask;
+    l->slots[at] = slot;
 }
 
 static int grow(struct live *l)
 {
-    size_t slots = l->slots ? (size_t)l->mask + 1 : 0;
-    size_t more = slots ? slots * 2 : FIRST_SLOTS;
-    uint64_t *bigger = more - 1 <= UINT32_MAX ? calloc(more, sizeof *bigger) : NULL;
-    if (!bigger)
+    struct live before = *l;
+    unsigned log2 = before.most ? 64 - before.shift + 1 : FIRST_SLOTS_LOG2;
+    size_t slots = log2 <= 32 ? (size_t)((uint64_t)1 << log2) : 0;
+    l->slots = slots ? calloc(slots, sizeof *l->slots) : NULL;
+    if (!l->slots) {
+        *l = before;
         return -1;
-    for (size_t i = 0; i < slots; i++)
-        if (l->slots[i])
-            place_slot(bigger, (uint32_t)(more - 1), l->slots[i]);
-    free(l->slots);
-    l->slots = bigger;
-    l->mask = (uint32_t)(more - 1);
-    l->most = (uint32_t)(more / 8 * 5);
-    return 0;
-}
-
-int live_put_growing(struct live *l, struct live_place place, uint32_t id)
-{
-    if (grow(l) < 0)
-        return -1;
-    place_slot(l->slots, l->mask, (uint64_t)place.tag << 32 | id);
-    l->count++;
-    return 0;
-}
-
-void live_cut(struct live *l, struct live_place place)
-{
-    uint32_t at = place.at;
-    /* Pull later entries of the run back over the hole, except those already at home or before. */
-    for (uint32_t next = (at + 1) & l->mask; l->slots[next]; next = (next + 1) & l->mask) {
-        uint32_t home = slot_tag(l->slots[next]) & l->mask;
-        if (((next - home) & l->mask) >= ((next - at) & l->mask)) {
-            l->slots[at] = l->slots[next];
-            at = next;
-        }
     }
-    l->slots[at] = 0;
-    l->count--;
+    l->shift = 64 - log2;
+    l->mask = (uint32_t)(slots - 1);
+    l->most = (uint32_t)(slots / 2);
+    if (!before.most)
+        return 0;
+    for (size_t i = 0; i <= before.mask; i++)
+        if (before.slots[i].id)
+            place_slot(l, before.slots[i]);
+    free(before.slots);
+    return 0;
+}
+
+int live_put(struct live *l, struct live_place place, uint32_t id)
+{
+    if (live_is_full(l)) {
+        if (grow(l) < 0)
+            return -1;
+        for (place.at = (size_t)(place.hash >> l->shift); l->slots[place.at].id;)
+            place.at = (place.at + 1) & l->mask;
+    }
+    live_put_ready(l, place, id);
+    return 0;
 }
 
 static int compare_slots(const void *left, const void *right)
 {
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-    return a < b ? -1 : a > b;
+    const struct live_slot *a = left, *b = right;
+    if (a->tag != b->tag)
+        return a->tag < b->tag ? -1 : 1;
+    return a->id < b->id ? -1 : a->id > b->id;
 }
 
-/* In place: the numbers of the blocks take the place of the tags. */
-void live_list(struct live *l, const struct slab *s)
+void live_list(struct live *l, struct slab *s)
 {
-    size_t slots = l->slots ? (size_t)l->mask + 1 : 0, n = 0;
-    for (size_t i = 0; i < slots; i++) {
-        uint32_t id = (uint32_t)l->slots[i];
-        l->slots[i] = 0;
-        if (id)
-            l->slots[n++] = (uint64_t)slab_block(s, id)->number << 32 | id;
+    size_t n = 0;
+    for (size_t i = 0; i <= l->mask; i++) {
+        struct live_slot slot = l->slots[i];
+        if (!slot.id)
+            continue;
+        l->slots[i].id = 0;
+        struct block *b = slab_block(s, slot.id);
+        l->slots[n++] = (struct live_slot){b->number, slot.id};
+        b->number = slot.tag;
     }
     if (n)
         qsort(l->slots, n, sizeof *l->slots, compare_slots);
 }
 
-uint32_t live_walk(const struct live *l, size_t *at)
+const struct live_slot *live_walk(const struct live *l, size_t *at)
 {
-    size_t slots = l->slots ? (size_t)l->mask + 1 : 0;
-    return *at < slots ? (uint32_t)l->slots[(*at)++] : 0;
-}
-
-void live_clear(struct live *l)
-{
-    free(l->slots);
-    *l = (struct live){0};
+    return *at <= l->mask && l->slots[*at].id ? &l->slots[(*at)++] : NULL;
 }

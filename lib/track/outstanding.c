@@ -6,7 +6,7 @@ static size_t count_blocks(const struct track *t)
 {
     size_t count = 0;
     for (size_t heap = 0; heap < t->heap_room; heap++)
-        count += t->heaps[heap].live.count;
+        count += t->heaps[heap] ? t->heaps[heap]->live.count : 0;
     return count;
 }
 
@@ -22,14 +22,13 @@ static int compare_births(const void *left, const void *right)
 
 static void list_heap(struct outstanding *o, struct track *t, uint32_t heap)
 {
-    struct live *live = &t->heaps[heap].live;
+    struct live *live = &t->heaps[heap]->live;
     size_t at = 0;
     live_list(live, &t->slab);
-    for (uint32_t id; (id = live_walk(live, &at));) {
-        const struct block *b = slab_block(&t->slab, id);
-        o->blocks[o->count++] = (struct outstanding_block){b->birth_ns, b->number, id, heap};
-    }
-    live_clear(live);
+    for (const struct live_slot *slot; (slot = live_walk(live, &at));)
+        o->blocks[o->count++] = (struct outstanding_block){
+            block_birth_ns(slab_block(&t->slab, slot->id)), slot->tag, slot->id, heap};
+    live_clear(live, &t->slab);
 }
 
 int outstanding_list(struct outstanding *o, struct track *t, struct eh_error *e)
@@ -41,7 +40,8 @@ int outstanding_list(struct outstanding *o, struct track *t, struct eh_error *e)
     if (!o->blocks)
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for the live blocks");
     for (uint32_t heap = 0; heap < t->heap_room; heap++)
-        list_heap(o, t, heap);
+        if (t->heaps[heap])
+            list_heap(o, t, heap);
     qsort(o->blocks, o->count, sizeof *o->blocks, compare_births);
     return 0;
 }
@@ -51,14 +51,14 @@ static struct eh_event row_of(const struct outstanding_block *o, const struct tr
     const struct block *b = slab_block(&t->slab, o->id);
     bool has_stack = !(b->origin & BLOCK_SOURCE);
     return (struct eh_event){
-        .time_ns = b->birth_ns,
-        .process = t->heaps[o->heap].process,
+        .time_ns = block_birth_ns(b),
+        .process = t->heaps[o->heap]->process,
         .heap_index = o->heap,
-        .thread_id = b->thread_id,
+        .thread_id = block_thread(&t->slab, b),
         .flags = EH_HAS_HEAP | EH_HAS_ADDRESS | EH_HAS_SIZE,
         .kind = EH_OUTSTANDING,
-        .heap = eh_model_heap(t->model, o->heap)->handle,
-        .address = b->address,
+        .heap = t->heaps[o->heap]->handle,
+        .address = live_address(&t->slab, b->number, b), /* live_list() put its tag there */
         .size = b->size,
         .block_stack = has_stack ? b->origin : 0,
         .block_source = has_stack ? 0 : b->origin & ~BLOCK_SOURCE,

@@ -13,14 +13,24 @@
 
 void track_init(struct track *t, struct eh_model *model, struct eh_stats *stats, uint32_t max_live)
 {
-    *t = (struct track){
-        .model = model, .stats = stats, .slab = {.limit = max_live, .salt = hash_salt(t)}};
+    *t = (struct track){.model = model,
+                        .stats = stats,
+                        .slab = {.limit = max_live, .salt = hash_salt(t)},
+                        .no_heap = {.process = UINT32_MAX}};
+    live_init(&t->no_heap.live, &t->slab);
+    for (size_t i = 0; i < 1 << RECENT_HEAPS_BITS; i++)
+        t->recent[i] = &t->no_heap;
 }
 
 void track_finish(struct track *t)
 {
-    for (size_t i = 0; i < t->heap_room; i++)
-        live_clear(&t->heaps[i].live);
+    for (size_t i = 0; i < t->heap_room; i++) {
+        if (t->heaps[i])
+            live_clear(&t->heaps[i]->live, &t->slab);
+        free(t->heaps[i]);
+    }
+    for (size_t i = 0; i < t->process_room; i++)
+        free(t->processes[i]);
     slab_finish(&t->slab);
     map_finish(&t->heap_ids);
     free(t->heaps);
@@ -32,21 +42,14 @@ static int out_of_memory(struct eh_error *e)
     return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory for the live blocks");
 }
 
-/* Grows a table of zeroed states so that index `need` exists. */
-static int reserve_states(void **states, size_t *room, size_t need, size_t size)
+/* NULL without memory. */
+static struct process_state *process_state(struct track *t, uint32_t process)
 {
-    size_t before = *room;
-    if (need < before)
-        return 0;
-    if (array_reserve(states, room, need + 1, size) < 0)
-        return -1;
-    memset((char *)*states + before * size, 0, (*room - before) * size);
-    return 0;
-}
-
-static int reserve_process(struct track *t, uint32_t process)
-{
-    return reserve_states((void **)&t->processes, &t->process_room, process, sizeof *t->processes);
+    if (ARRAY_RESERVE_ZEROED(t->processes, t->process_room, (size_t)process + 1) < 0)
+        return NULL;
+    if (!t->processes[process])
+        t->processes[process] = calloc(1, sizeof *t->processes[process]);
+    return t->processes[process];
 }
 
 /* Whether the model takes no more heaps. */
@@ -55,45 +58,37 @@ static bool heaps_are_full(const struct track *t)
     return eh_model_heaps(t->model) >= LIMIT_HEAPS;
 }
 
-/* 0, or -1 without memory or place. */
-static int new_heap(struct track *t, uint32_t process, uint64_t handle, uint32_t *ret_heap)
+/* NULL without memory or place. */
+static struct heap_state *new_heap(struct track *t, uint32_t process, uint64_t handle)
 {
     uint32_t heap;
-    if (heaps_are_full(t) || reserve_process(t, process) < 0 ||
+    struct process_state *p = process_state(t, process);
+    if (heaps_are_full(t) || !p ||
         model_add_heap(t->model, &(struct eh_heap){process, handle}, &heap) < 0 ||
-        reserve_states((void **)&t->heaps, &t->heap_room, heap, sizeof *t->heaps) < 0 ||
+        ARRAY_RESERVE_ZEROED(t->heaps, t->heap_room, (size_t)heap + 1) < 0 ||
         map_set(&t->heap_ids, process, handle, heap) < 0)
-        return -1;
-    t->heaps[heap].process = process;
-    t->heaps[heap].next_heap = t->processes[process].heaps;
-    t->processes[process].heaps = heap;
-    *ret_heap = heap;
-    return 0;
+        return NULL;
+    struct heap_state *h = t->heaps[heap] = calloc(1, sizeof *h);
+    if (!h)
+        return NULL;
+    *h = (struct heap_state){
+        .owner = p, .handle = handle, .process = process, .index = heap, .next_heap = p->heaps};
+    live_init(&h->live, &t->slab);
+    p->heaps = heap;
+    return h;
 }
 
-EH_NEVER_INLINE int look_up_heap(struct track *t, struct heap_cache *c, uint32_t process,
-                                 uint64_t handle)
+/* The heap of a row, a new one if need be, goes to *recent. 1, 0 where there is no place for more,
+ * -1 without memory. */
+EH_NEVER_INLINE int look_up_heap(struct track *t, const struct eh_event *row,
+                                 struct heap_state **recent)
 {
-    uint32_t heap = map_get(&t->heap_ids, process, handle);
-    if (!heap && new_heap(t, process, handle, &heap) < 0)
-        return -1;
-    *c = (struct heap_cache){handle, process, heap};
-    return 0;
-}
-
-/* Finds a row's heap, and enters it if it is new: 0 where there is no place for more. An empty
- * entry of the cache has the heap 0. */
-EH_ALWAYS_INLINE int find_heap(struct track *t, struct eh_event *row)
-{
-    uint64_t mixed = (row->heap ^ row->process) * UINT64_C(0x9E3779B97F4A7C15);
-    struct heap_cache *c = &t->cache[mixed >> (64 - HEAP_CACHE_BITS)];
-    bool found = c->handle == row->heap && c->process == row->process && c->heap;
-    if (!found && look_up_heap(t, c, row->process, row->heap) < 0) {
-        row->heap_index = 0;
+    uint32_t heap = map_get(&t->heap_ids, row->process, row->heap);
+    struct heap_state *h = heap ? t->heaps[heap] : new_heap(t, row->process, row->heap);
+    if (!h)
         return heaps_are_full(t) ? 0 : -1;
-    }
-    row->heap_index = c->heap;
-    return 0;
+    *recent = h;
+    return 1;
 }
 
 static inline bool is_tracked(const struct eh_event *row)
@@ -101,60 +96,86 @@ static inline bool is_tracked(const struct eh_event *row)
     return (row->flags & (EH_HAS_HEAP | EH_UNTRACKED)) == EH_HAS_HEAP;
 }
 
-/* The tag of a row's address, from find_heaps() to apply(); set_live() overwrites it. */
-#define ROW_TAG(row) ((row)->heap_live_blocks)
+/* What an event will touch, known some events ahead. */
+struct target {
+    struct heap_state *heap; /* track.no_heap where no state is kept */
+    uint64_t hash;           /* of the row's address */
+};
 
-static inline void set_live(const struct heap_state *h, const struct process_state *p,
-                            struct eh_event *row)
+/* Sets the row's heap, too. 0, or -1 without memory. */
+EH_ALWAYS_INLINE int find_target(struct track *t, struct eh_event *row, struct target *ret_target)
 {
-    row->heap_live_bytes = h->bytes;
-    row->heap_live_blocks = h->live.count;
-    row->process_live_bytes = p->bytes;
-    row->process_live_blocks = p->blocks;
+    uint64_t mixed = (row->heap ^ row->process) * UINT64_C(0x9E3779B97F4A7C15);
+    struct heap_state **recent = &t->recent[mixed >> (64 - RECENT_HEAPS_BITS)];
+    struct heap_state *h = *recent;
+    if (h->handle != row->heap || h->process != row->process) {
+        int found = look_up_heap(t, row, recent);
+        if (found <= 0) {
+            row->heap_index = 0;
+            *ret_target = (struct target){&t->no_heap, 0};
+            return found;
+        }
+        h = *recent;
+    }
+    row->heap_index = h->index;
+    *ret_target = (struct target){h, live_hash(&t->slab, row->address)};
+    live_fetch(&h->live, ret_target->hash);
+    return 0;
 }
 
 static inline int64_t age(const struct block *b, int64_t now)
 {
-    return now > b->birth_ns ? now - b->birth_ns : 0;
+    int64_t birth = block_birth_ns(b);
+    return now > birth ? now - birth : 0;
 }
 
-static void note_peak(struct track *t, int64_t time_ns)
+static inline void note_peak(struct track *t, int64_t time_ns)
 {
+    if (t->bytes <= t->stats->peak_live_bytes)
+        return;
     t->stats->peak_live_bytes = t->bytes;
     t->stats->peak_time_ns = time_ns;
     t->stats->has_peak = true;
 }
 
-static inline void change_bytes(struct track *t, struct heap_state *h, struct process_state *p,
-                                uint64_t plus, uint64_t minus, int64_t time_ns)
+/* Changes the live figures of which `row` tells and writes them into it. The table has changed
+ * already. */
+static inline void change_live(struct track *t, struct heap_state *h, struct eh_event *row,
+                               uint64_t bytes, uint32_t blocks)
 {
-    uint64_t change = plus - minus;
-    h->bytes += change;
-    p->bytes += change;
-    t->bytes += change;
-    if (t->bytes > t->stats->peak_live_bytes)
-        note_peak(t, time_ns);
+    struct process_state *p = h->owner;
+    t->bytes += bytes;
+    row->heap_live_bytes = h->bytes += bytes;
+    row->heap_live_blocks = h->live.count;
+    row->process_live_bytes = p->bytes += bytes;
+    row->process_live_blocks = p->blocks += blocks;
 }
 
-/* The state's side of a block's going: figures and slab. The table is the caller's to change. */
-static inline void forget(struct track *t, struct heap_state *h, struct process_state *p,
-                          uint32_t id, struct block *b)
+static inline void set_live(const struct heap_state *h, struct eh_event *row)
 {
-    p->blocks--;
-    h->bytes -= b->size;
-    p->bytes -= b->size;
-    t->bytes -= b->size;
-    if (b->replaced)
-        slab_give(&t->slab, b->replaced);
-    slab_put_back(&t->slab, id, b);
+    row->flags |= EH_HAS_LIVE;
+    row->heap_live_bytes = h->bytes;
+    row->heap_live_blocks = h->live.count;
+    row->process_live_bytes = h->owner->bytes;
+    row->process_live_blocks = h->owner->blocks;
 }
 
-static inline void set_origin(const struct block *b, struct eh_event *row)
+/* The slab's side of a block's going. The table is the caller's to change. */
+static inline void give_back(struct slab *s, uint32_t id)
 {
-    if (b->origin & BLOCK_SOURCE)
-        row->block_source = b->origin & ~BLOCK_SOURCE;
+    const struct block *b = slab_block(s, id);
+    if (b->birth & BLOCK_REPLACES)
+        slab_give(s, b->replaced);
+    slab_give(s, id);
+}
+
+/* block.origin into the row. */
+static inline void set_origin(uint32_t origin, struct eh_event *row)
+{
+    if (origin & BLOCK_SOURCE)
+        row->block_source = origin & ~BLOCK_SOURCE;
     else
-        row->block_stack = b->origin;
+        row->block_stack = origin;
 }
 
 /* Fills `row` with what is reported of a block that goes. */
@@ -162,13 +183,14 @@ static inline void report_removal(const struct block *b, struct eh_event *row)
 {
     row->size = b->size;
     row->lifetime_ns = age(b, row->time_ns);
-    set_origin(b, row);
+    set_origin(b->origin, row);
 }
 
 #define REMOVAL_FLAGS (EH_REMOVED | EH_HAS_SIZE | EH_HAS_LIFETIME | EH_HAS_LIVE)
 
 /* Writes the row of a block that goes without a free record. */
-static struct eh_event drop_row(const struct eh_event *cause, const struct block *b, uint8_t reason)
+static struct eh_event drop_row(const struct eh_event *cause, const struct block *b,
+                                uint64_t address, uint8_t reason)
 {
     struct eh_event row = {
         .time_ns = cause->time_ns,
@@ -182,58 +204,77 @@ static struct eh_event drop_row(const struct eh_event *cause, const struct block
         .kind = EH_DROP,
         .reason = reason,
         .heap = cause->heap,
-        .address = b->address,
+        .address = address,
     };
     report_removal(b, &row);
     return row;
 }
 
-/* The block goes, by a row before the one of its cause. */
-static void drop_block(struct track *t, struct heap_state *h, struct process_state *p,
-                       struct live_place place, struct eh_event *cause, uint8_t reason)
+/* The block at that address goes, by a row before the one of its cause. */
+static void drop_block(struct track *t, struct heap_state *h, struct live_place place,
+                       struct eh_event *cause, uint64_t address, uint8_t reason)
 {
-    struct block *b = slab_block(&t->slab, place.id);
-    cause[-1] = drop_row(cause, b, reason);
+    cause[-1] = drop_row(cause, slab_block(&t->slab, place.id), address, reason);
     live_cut(&h->live, place);
-    forget(t, h, p, place.id, b);
-    set_live(h, p, &cause[-1]);
+    give_back(&t->slab, place.id);
+    change_live(t, h, &cause[-1], 0 - cause[-1].size, (uint32_t)-1);
 }
 
 /* There is no id for another block: 0 where its row goes without it, -1 without memory. */
-EH_NEVER_INLINE int no_block(struct track *t, struct eh_event *row, struct eh_error *e)
+static int no_block(struct track *t, struct heap_state *h, struct eh_event *row, struct eh_error *e)
 {
     if (!slab_is_full(&t->slab))
         return out_of_memory(e);
+    set_live(h, row);
     row->flags &= (uint16_t)~EH_HAS_LIVE;
     model_leave_out(t->model, EH_LEFT_BLOCKS);
     return 0;
 }
 
-EH_ALWAYS_INLINE int add_block(struct track *t, struct heap_state *h, struct process_state *p,
-                               struct live_place place, struct eh_event *row, struct eh_error *e)
+/* The figures and the row of a block that has just been entered in the table as `id`. */
+EH_ALWAYS_INLINE void fill_block(struct track *t, struct heap_state *h, uint64_t hash, uint32_t id,
+                                 struct eh_event *row)
 {
-    uint32_t id = slab_take(&t->slab);
-    if (!id)
-        return no_block(t, row, e);
     struct block *b = slab_block(&t->slab, id);
-    b->address = row->address;
-    b->size = row->size;
-    b->birth_ns = row->time_ns;
-    b->number = p->added = ++t->added;
+    uint64_t size = row->size;
+    b->size = size;
+    b->birth = row->time_ns * 2;
+    b->hash_low = (uint32_t)hash;
+    b->number = h->owner->added = ++t->added;
     b->thread_id = row->thread_id;
-    b->replaced = 0;
     if (row->stack) {
         b->origin = row->block_stack = row->stack;
     } else {
         b->origin = BLOCK_SOURCE | row->source;
         row->block_source = row->source & ~BLOCK_SOURCE;
     }
+    row->flags |= EH_ADDED | EH_HAS_LIVE;
+    change_live(t, h, row, size, 1);
+    note_peak(t, row->time_ns);
+}
+
+static int add_block(struct track *t, struct heap_state *h, struct live_place place,
+                     struct eh_event *row, struct eh_error *e)
+{
+    uint32_t id = slab_take(&t->slab);
+    if (!id)
+        return no_block(t, h, row, e);
     if (live_put(&h->live, place, id) < 0)
         return out_of_memory(e);
-    p->blocks++;
-    change_bytes(t, h, p, row->size, 0, row->time_ns);
-    row->flags |= EH_ADDED;
+    fill_block(t, h, place.hash, id, row);
     return 0;
+}
+
+EH_ALWAYS_INLINE void remove_block(struct track *t, struct heap_state *h, struct live_place place,
+                                   struct eh_event *row)
+{
+    const struct block *b = slab_block(&t->slab, place.id);
+    report_removal(b, row);
+    unsigned temporary = b->number == h->owner->added ? EH_TEMPORARY : 0;
+    row->flags |= (uint16_t)(REMOVAL_FLAGS | temporary);
+    slab_give(&t->slab, place.id);
+    live_cut(&h->live, place);
+    change_live(t, h, row, 0 - row->size, (uint32_t)-1);
 }
 
 /* What an event came to. */
@@ -251,17 +292,9 @@ static enum applied no_memory(struct eh_error *e)
     return FAILED;
 }
 
-/* An event whose heap finds no place. */
-EH_NEVER_INLINE enum applied no_heap(struct track *t, const struct eh_event *row)
-{
-    t->stats->heap_events[row->kind]++;
-    model_leave_out(t->model, EH_LEFT_HEAPS);
-    return APPLIED;
-}
-
-/* Keeps a block aside that the one at `address` replaced, if there is place for it. */
-static int keep_replaced(struct track *t, const struct heap_state *h, uint64_t address,
-                         const struct block *replaced, struct eh_error *e)
+/* Keeps a block aside that the one at `place` replaced, if there is place for it. */
+static int keep_replaced(struct track *t, struct live_place place, const struct block *replaced,
+                         struct eh_error *e)
 {
     uint32_t id = slab_take(&t->slab);
     if (!id && !slab_is_full(&t->slab))
@@ -270,92 +303,92 @@ static int keep_replaced(struct track *t, const struct heap_state *h, uint64_t a
         model_leave_out(t->model, EH_LEFT_BLOCKS);
         return 0;
     }
-    struct block *kept = slab_block(&t->slab, id);
+    struct block *b = slab_block(&t->slab, place.id), *kept = slab_block(&t->slab, id);
     *kept = *replaced;
-    kept->replaced = 0;
-    slab_block(&t->slab, live_seek(&h->live, &t->slab, address).id)->replaced = id;
+    kept->birth &= ~BLOCK_REPLACES;
+    kept->thread_id = b->thread_id;
+    b->birth |= BLOCK_REPLACES;
+    b->replaced = id;
     return 0;
 }
 
 /* An earlier free was lost: the old block goes, and is kept aside for a free that comes late. */
-static enum applied replace_block(struct track *t, struct heap_state *h, struct process_state *p,
-                                  struct live_place old, struct eh_event *row, struct eh_error *e)
+static enum applied replace_block(struct track *t, struct heap_state *h, struct live_place old,
+                                  struct eh_event *row, struct eh_error *e)
 {
     struct block replaced = *slab_block(&t->slab, old.id);
-    drop_block(t, h, p, old, row, EH_DROP_REPLACED);
+    drop_block(t, h, old, row, row->address, EH_DROP_REPLACED);
     t->stats->replaced_allocs++;
-    struct live_place place = live_seek(&h->live, &t->slab, row->address);
-    if (add_block(t, h, p, place, row, e) < 0 ||
-        keep_replaced(t, h, row->address, &replaced, e) < 0)
+    if (add_block(t, h, live_seek(&h->live, &t->slab, old.hash), row, e) < 0 ||
+        keep_replaced(t, live_seek(&h->live, &t->slab, old.hash), &replaced, e) < 0)
         return FAILED;
     return APPLIED_DROP;
 }
 
-EH_ALWAYS_INLINE enum applied apply_alloc(struct track *t, struct heap_state *h,
-                                          struct process_state *p, struct eh_event *row,
-                                          const struct eh_event *first, struct eh_error *e)
+static enum applied apply_alloc(struct track *t, const struct target *to, struct eh_event *row,
+                                const struct eh_event *first, struct eh_error *e)
 {
+    struct heap_state *h = to->heap;
     if (!row->address) {
         t->stats->failed_allocs++;
+        set_live(h, row);
         return APPLIED;
     }
-    struct live_place place = live_seek_tag(&h->live, &t->slab, row->address, ROW_TAG(row));
+    struct live_place place = live_seek(&h->live, &t->slab, to->hash);
     if (!place.id)
-        return add_block(t, h, p, place, row, e) < 0 ? FAILED : APPLIED;
-    return row == first ? replace_block(t, h, p, place, row, e) : WAITS;
+        return add_block(t, h, place, row, e) < 0 ? FAILED : APPLIED;
+    return row == first ? replace_block(t, h, place, row, e) : WAITS;
 }
 
 /* A free within a millisecond of a replacement is the late one of the block replaced. */
 static bool take_late_free(struct track *t, struct block *b, struct eh_event *row)
 {
-    struct block *old = slab_block(&t->slab, b->replaced);
-    bool late = row->time_ns - b->birth_ns <= LATE_FREE_NS;
+    if (!(b->birth & BLOCK_REPLACES))
+        return false;
+    uint32_t id = b->replaced;
+    struct block *old = slab_block(&t->slab, id);
+    bool late = row->time_ns - block_birth_ns(b) <= LATE_FREE_NS;
     if (late) {
         row->size = old->size;
         row->lifetime_ns = age(old, row->time_ns);
         row->flags |= EH_HAS_SIZE | EH_HAS_LIFETIME | EH_REPLACED;
     }
-    slab_give(&t->slab, b->replaced);
-    b->replaced = 0;
+    b->thread_id = old->thread_id;
+    b->birth &= ~BLOCK_REPLACES;
+    slab_give(&t->slab, id);
     return late;
 }
 
-EH_ALWAYS_INLINE void apply_free(struct track *t, struct heap_state *h, struct process_state *p,
-                                 struct eh_event *row)
+static enum applied apply_free(struct track *t, const struct target *to, struct eh_event *row)
 {
-    if (!row->address)
-        return;
-    struct live_place place = live_seek_tag(&h->live, &t->slab, row->address, ROW_TAG(row));
-    if (!place.id) {
-        t->stats->unmatched_frees++;
-        return;
-    }
-    struct block *b = slab_block(&t->slab, place.id);
-    if (b->replaced && take_late_free(t, b, row))
-        return;
-    report_removal(b, row);
-    row->flags |= (uint16_t)(b->number == p->added ? REMOVAL_FLAGS | EH_TEMPORARY : REMOVAL_FLAGS);
-    live_cut(&h->live, place);
-    forget(t, h, p, place.id, b);
+    struct heap_state *h = to->heap;
+    struct live_place place = live_seek(&h->live, &t->slab, to->hash);
+    set_live(h, row);
+    if (!place.id)
+        t->stats->unmatched_frees += row->address != 0;
+    else if (!take_late_free(t, slab_block(&t->slab, place.id), row))
+        remove_block(t, h, place, row);
+    return APPLIED;
 }
 
-static void resize_block(struct track *t, struct heap_state *h, struct process_state *p,
-                         struct block *b, struct eh_event *row)
+static void resize_block(struct track *t, struct heap_state *h, struct block *b,
+                         struct eh_event *row)
 {
-    set_origin(b, row);
+    set_origin(b->origin, row);
     if (b->size == row->size)
         return;
     row->flags |= EH_RESIZED;
     row->previous_size = b->size;
-    change_bytes(t, h, p, row->size, b->size, row->time_ns);
+    change_live(t, h, row, row->size - b->size, 0);
     b->size = row->size;
+    note_peak(t, row->time_ns);
 }
 
 /* Numbers tell the order of birth, but only their low bits are kept: births that lie far apart are
  * compared by time. */
 static bool is_older(const struct block *a, const struct block *b)
 {
-    int64_t apart = b->birth_ns - a->birth_ns;
+    int64_t apart = block_birth_ns(b) - block_birth_ns(a);
     if (apart > FAR_APART_NS || apart < -FAR_APART_NS)
         return apart > 0;
     return (int32_t)(b->number - a->number) > 0;
@@ -363,28 +396,30 @@ static bool is_older(const struct block *a, const struct block *b)
 
 /* Windows logs a moving realloc as alloc, free and then this summary: what the first two did is
  * not done again. */
-static enum applied apply_realloc(struct track *t, struct heap_state *h, struct process_state *p,
-                                  struct eh_event *row, const struct eh_event *first,
-                                  struct eh_error *e)
+static enum applied apply_realloc(struct track *t, const struct target *to, struct eh_event *row,
+                                  const struct eh_event *first, struct eh_error *e)
 {
+    struct heap_state *h = to->heap;
+    set_live(h, row);
     if (!row->address)
         return APPLIED;
     enum applied applied = APPLIED;
     bool moving = row->old_address != row->address;
-    struct live_place at = live_seek(&h->live, &t->slab, row->address), old = {0};
+    struct live_place at = live_seek(&h->live, &t->slab, to->hash), old = {0};
     if (moving)
-        old = live_seek(&h->live, &t->slab, row->old_address);
+        old = live_seek(&h->live, &t->slab, live_hash(&t->slab, row->old_address));
     if (old.id &&
         (!at.id || is_older(slab_block(&t->slab, old.id), slab_block(&t->slab, at.id)))) {
         if (row != first)
             return WAITS;
-        drop_block(t, h, p, old, row, EH_DROP_REALLOC);
-        at = live_seek(&h->live, &t->slab, row->address);
+        drop_block(t, h, old, row, row->old_address, EH_DROP_REALLOC);
+        set_live(h, row);
+        at = live_seek(&h->live, &t->slab, to->hash);
         applied = APPLIED_DROP;
     }
     if (!at.id)
-        return add_block(t, h, p, at, row, e) < 0 ? FAILED : applied;
-    resize_block(t, h, p, slab_block(&t->slab, at.id), row);
+        return add_block(t, h, at, row, e) < 0 ? FAILED : applied;
+    resize_block(t, h, slab_block(&t->slab, at.id), row);
     if (moving && applied == APPLIED)
         t->stats->realloc_summaries++;
     return applied;
@@ -396,7 +431,7 @@ static void sweep_heap(struct track *t, uint32_t heap)
     t->sweep.heap = heap;
     t->sweep.slot = 0;
     if (heap)
-        live_list(&t->heaps[heap].live, &t->slab);
+        live_list(&t->heaps[heap]->live, &t->slab);
 }
 
 static void begin_sweep(struct track *t, const struct eh_event *last, uint8_t reason)
@@ -407,25 +442,40 @@ static void begin_sweep(struct track *t, const struct eh_event *last, uint8_t re
         .reason = reason,
         .last = *last,
     };
-    sweep_heap(t, t->sweep.whole_process ? t->processes[last->process].heaps : last->heap_index);
+    sweep_heap(t, t->sweep.whole_process ? t->processes[last->process]->heaps : last->heap_index);
 }
 
-/* Rows that change no block, or whole heaps at once. */
-static enum applied apply_other(struct track *t, struct eh_event *row, const struct eh_event *first,
+static enum applied end_process(struct track *t, struct eh_event *row, const struct eh_event *first,
                                 struct eh_error *e)
 {
+    if (row != first)
+        return WAITS;
+    if (!process_state(t, row->process))
+        return no_memory(e);
+    begin_sweep(t, row, EH_DROP_PROCESS_END);
+    return SWEEPS;
+}
+
+/* Rows without the state of a heap. */
+static enum applied apply_without(struct track *t, struct eh_event *row,
+                                  const struct eh_event *first, struct eh_error *e)
+{
+    if (row->kind == EH_PROCESS_END)
+        return end_process(t, row, first, e);
     if (row->kind < EH_HEAP_KINDS)
         t->stats->heap_events[row->kind]++;
-    if (row->kind == EH_PROCESS_END) {
-        if (row != first)
-            return WAITS;
-        if (reserve_process(t, row->process) < 0)
-            return no_memory(e);
-        begin_sweep(t, row, EH_DROP_PROCESS_END);
-        return SWEEPS;
-    }
+    if (is_tracked(row))
+        model_leave_out(t->model, EH_LEFT_HEAPS);
+    return APPLIED;
+}
+
+/* Heap events that change no block, or all of the heap at once. */
+static enum applied apply_other(struct track *t, const struct target *to, struct eh_event *row,
+                                const struct eh_event *first)
+{
+    set_live(to->heap, row);
     bool ends = row->kind == EH_CREATE || row->kind == EH_DESTROY;
-    if (!ends || !row->heap_index || !t->heaps[row->heap_index].live.count)
+    if (!ends || !to->heap->live.count)
         return APPLIED;
     if (row != first)
         return WAITS;
@@ -433,30 +483,61 @@ static enum applied apply_other(struct track *t, struct eh_event *row, const str
     return SWEEPS;
 }
 
-/* One event with a heap, in the first row of the call or a later one. */
-EH_ALWAYS_INLINE enum applied apply(struct track *t, struct eh_event *row,
-                                    const struct eh_event *first, struct eh_error *e)
+/* One event of any kind, in the first row of the call or a later one. */
+EH_NEVER_INLINE enum applied apply(struct track *t, const struct target *to, struct eh_event *row,
+                                   const struct eh_event *first, struct eh_error *e)
 {
-    if (!row->heap_index)
-        return no_heap(t, row);
-    struct heap_state *h = &t->heaps[row->heap_index];
-    struct process_state *p = &t->processes[row->process];
-    enum applied applied = APPLIED;
-    row->flags |= EH_HAS_LIVE;
-    if (row->kind == EH_ALLOC) {
-        t->stats->heap_events[EH_ALLOC]++;
-        applied = apply_alloc(t, h, p, row, first, e);
-    } else if (row->kind == EH_FREE) {
-        t->stats->heap_events[EH_FREE]++;
-        apply_free(t, h, p, row);
-    } else if (row->kind == EH_REALLOC) {
-        t->stats->heap_events[EH_REALLOC]++;
-        applied = apply_realloc(t, h, p, row, first, e);
-    } else {
-        applied = apply_other(t, row, first, e);
+    if (to->heap == &t->no_heap)
+        return apply_without(t, row, first, e);
+    t->stats->heap_events[row->kind]++;
+    switch (row->kind) {
+    case EH_ALLOC:
+        return apply_alloc(t, to, row, first, e);
+    case EH_FREE:
+        return apply_free(t, to, row);
+    case EH_REALLOC:
+        return apply_realloc(t, to, row, first, e);
+    default:
+        return apply_other(t, to, row, first);
     }
-    set_live(h, p, row);
-    return applied;
+}
+
+/* Most events are allocs and frees that nothing stands in the way of. These two do them and nothing
+ * else, which leaves the registers to them and saves 10 instructions an event. False: nothing was
+ * done, apply() is to do it. */
+EH_ALWAYS_INLINE bool apply_plain_alloc(struct track *t, const struct target *to,
+                                        struct eh_event *row)
+{
+    struct heap_state *h = to->heap;
+    uint32_t id;
+    if (!row->address || live_is_full(&h->live))
+        return false;
+    struct live_place place = live_seek(&h->live, &t->slab, to->hash);
+    if (place.id || !(id = slab_take_ready(&t->slab)))
+        return false;
+    t->stats->heap_events[EH_ALLOC]++;
+    live_put_ready(&h->live, place, id);
+    fill_block(t, h, place.hash, id, row);
+    return true;
+}
+
+EH_ALWAYS_INLINE bool apply_plain_free(struct track *t, const struct target *to,
+                                       struct eh_event *row)
+{
+    struct heap_state *h = to->heap;
+    struct live_place place = live_seek(&h->live, &t->slab, to->hash);
+    if (!place.id || slab_block(&t->slab, place.id)->birth & BLOCK_REPLACES)
+        return false;
+    t->stats->heap_events[EH_FREE]++;
+    remove_block(t, h, place, row);
+    return true;
+}
+
+EH_ALWAYS_INLINE bool apply_plain(struct track *t, const struct target *to, struct eh_event *row)
+{
+    if (row->kind == EH_ALLOC)
+        return apply_plain_alloc(t, to, row);
+    return row->kind == EH_FREE && apply_plain_free(t, to, row);
 }
 
 /* Rows are applied so many at a time, after what they will touch has been sent for. With 200 000
@@ -464,38 +545,55 @@ EH_ALWAYS_INLINE enum applied apply(struct track *t, struct eh_event *row,
  * the whole time of decoding. */
 #define AHEAD 32
 
-EH_NEVER_INLINE int find_heaps(struct track *t, struct eh_event *rows, const struct eh_event *end)
+EH_NEVER_INLINE int find_targets(struct track *t, struct eh_event *rows, const struct eh_event *end,
+                                 struct target *targets)
 {
-    for (struct eh_event *row = rows; row < end; row++) {
-        if (!is_tracked(row))
+    const struct target *touching[AHEAD]; /* a block, most likely: all but allocs */
+    size_t touching_count = 0;
+    struct target *to = targets;
+    for (struct eh_event *row = rows; row < end; row++, to++) {
+        if (!is_tracked(row)) {
+            *to = (struct target){&t->no_heap, 0};
             continue;
-        if (find_heap(t, row) < 0)
+        }
+        if (find_target(t, row, to) < 0)
             return -1;
-        ROW_TAG(row) = live_tag(&t->slab, row->address);
-        live_fetch(&t->heaps[row->heap_index].live, ROW_TAG(row));
+        touching[touching_count] = to;
+        touching_count += row->kind != EH_ALLOC; /* no branch: none can be foreseen */
     }
-    for (struct eh_event *row = rows; row < end; row++)
-        if (row->kind != EH_ALLOC && is_tracked(row))
-            live_fetch_block(&t->heaps[row->heap_index].live, &t->slab, ROW_TAG(row));
+    for (size_t i = 0; i < touching_count; i++)
+        live_fetch_block(&touching[i]->heap->live, &t->slab, touching[i]->hash);
     return 0;
 }
 
-/* Applies rows up to the first that is more than just applied, whose result is in *ret_last;
- * returns how many, that one included. `first` is the first row of the call. */
-EH_NEVER_INLINE size_t apply_rows(struct track *t, struct eh_event *rows,
-                                  const struct eh_event *end, const struct eh_event *first,
-                                  enum applied *ret_last, struct eh_error *e)
+/* Applies rows to their targets up to the first that is more than just applied, and returns the one
+ * behind it; what that came to is in *ret_last. `first` is the first row of the call. */
+EH_NEVER_INLINE struct eh_event *apply_some(struct track *t, struct eh_event *row,
+                                            const struct eh_event *end, const struct target *to,
+                                            const struct eh_event *first, enum applied *ret_last,
+                                            struct eh_error *e)
 {
-    enum applied applied = APPLIED;
+    *ret_last = APPLIED;
+    for (; row < end; row++, to++)
+        if (!apply_plain(t, to, row) && (*ret_last = apply(t, to, row, first, e)) != APPLIED)
+            return row + 1;
+    return row;
+}
+
+/* The same with any number of rows; returns how many. */
+static size_t apply_rows(struct track *t, struct eh_event *rows, const struct eh_event *end,
+                         const struct eh_event *first, enum applied *ret_last, struct eh_error *e)
+{
+    struct target targets[AHEAD];
     struct eh_event *row = rows;
-    while (row < end && applied == APPLIED) {
+    *ret_last = APPLIED;
+    while (row < end && *ret_last == APPLIED) {
         const struct eh_event *some = end - row > AHEAD ? row + AHEAD : end;
-        if (find_heaps(t, row, some) < 0)
-            applied = no_memory(e);
-        for (; row < some && applied == APPLIED; row++)
-            applied = is_tracked(row) ? apply(t, row, first, e) : apply_other(t, row, first, e);
+        if (find_targets(t, row, some, targets) < 0)
+            *ret_last = no_memory(e);
+        else
+            row = apply_some(t, row, some, targets, first, ret_last, e);
     }
-    *ret_last = applied;
     return (size_t)(row - rows);
 }
 
@@ -524,24 +622,23 @@ int track_rows(struct track *t, struct eh_event *rows, size_t count, struct eh_e
 static void next_heap(struct track *t)
 {
     struct sweep *w = &t->sweep;
-    live_clear(&t->heaps[w->heap].live);
-    sweep_heap(t, w->whole_process ? t->heaps[w->heap].next_heap : 0);
+    live_clear(&t->heaps[w->heap]->live, &t->slab);
+    sweep_heap(t, w->whole_process ? t->heaps[w->heap]->next_heap : 0);
 }
 
 static struct eh_event sweep_block(struct track *t, uint32_t id)
 {
     struct sweep *w = &t->sweep;
-    struct heap_state *h = &t->heaps[w->heap];
-    struct process_state *p = &t->processes[h->process];
-    struct block *b = slab_block(&t->slab, id);
+    struct heap_state *h = t->heaps[w->heap];
+    const struct block *b = slab_block(&t->slab, id);
     struct eh_event cause = w->last;
     cause.heap_index = w->heap;
-    cause.heap = eh_model_heap(t->model, w->heap)->handle;
-    struct eh_event row = drop_row(&cause, b, w->reason);
+    cause.heap = h->handle;
+    struct eh_event row = drop_row(&cause, b, live_address(&t->slab, b->number, b), w->reason);
+    give_back(&t->slab, id);
     h->live.count--;
-    forget(t, h, p, id, b);
     t->stats->implicit_frees++;
-    set_live(h, p, &row);
+    change_live(t, h, &row, 0 - row.size, (uint32_t)-1);
     return row;
 }
 
@@ -549,10 +646,8 @@ static struct eh_event end_sweep(struct track *t)
 {
     struct eh_event row = t->sweep.last;
     t->sweep.active = false;
-    if (row.heap_index) {
-        row.flags |= EH_HAS_LIVE;
-        set_live(&t->heaps[row.heap_index], &t->processes[row.process], &row);
-    }
+    if (row.heap_index)
+        set_live(t->heaps[row.heap_index], &row);
     return row;
 }
 
@@ -561,9 +656,9 @@ size_t track_sweep(struct track *t, struct eh_event *out, size_t room)
     struct sweep *w = &t->sweep;
     size_t n = 0;
     while (n < room && w->heap) {
-        uint32_t id = live_walk(&t->heaps[w->heap].live, &w->slot);
-        if (id)
-            out[n++] = sweep_block(t, id);
+        const struct live_slot *slot = live_walk(&t->heaps[w->heap]->live, &w->slot);
+        if (slot)
+            out[n++] = sweep_block(t, slot->id);
         else
             next_heap(t);
     }
@@ -576,5 +671,6 @@ void track_end(struct track *t)
 {
     t->stats->outstanding_bytes = t->bytes;
     for (size_t i = 0; i < t->process_room; i++)
-        t->stats->outstanding_blocks += t->processes[i].blocks;
+        if (t->processes[i])
+            t->stats->outstanding_blocks += t->processes[i]->blocks;
 }

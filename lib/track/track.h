@@ -10,18 +10,21 @@
 #include "model/stats.h"
 #include "track/live.h"
 
-struct heap_state {
-    struct live live;
-    uint64_t bytes;     /* live */
-    uint32_t process;
-    uint32_t next_heap; /* of the same process, 0 at the end */
-};
-
 struct process_state {
     uint64_t bytes; /* live */
     uint32_t blocks;
     uint32_t added; /* number of the block added last */
     uint32_t heaps; /* first of its heaps */
+};
+
+/* What an event needs of its heap: a cache line. */
+struct heap_state {
+    struct live live;
+    uint64_t bytes; /* live */
+    struct process_state *owner;
+    uint64_t handle;
+    uint32_t process, index;
+    uint32_t next_heap; /* of the same process, 0 at the end */
 };
 
 /* Dropping all blocks of a heap or a process may take many batches: where it stands. */
@@ -34,24 +37,23 @@ struct sweep {
     struct eh_event last; /* the row that stands behind the drops */
 };
 
-#define HEAP_CACHE_BITS 6
+#define RECENT_HEAPS_BITS 6
 
 struct track {
     struct eh_model *model; /* borrowed */
     struct eh_stats *stats; /* borrowed */
     struct slab slab;
-    struct heap_state *heaps; /* by heap index */
+    /* Each state has memory of its own, so that pointers to it hold. */
+    struct heap_state **heaps; /* by heap index; [0] and what is not in use is NULL */
     size_t heap_room;
-    struct process_state *processes; /* by process instance */
+    struct process_state **processes; /* by process instance; NULL without heaps */
     size_t process_room;
     struct map heap_ids; /* (process, handle) to heap index */
     struct sweep sweep;
     uint64_t bytes; /* live in all */
     uint32_t added; /* blocks added so far, low bits */
-    struct heap_cache {
-        uint64_t handle;
-        uint32_t process, heap; /* heap 0: empty */
-    } cache[1 << HEAP_CACHE_BITS]; /* heaps found lately, to spare the map */
+    struct heap_state *recent[1 << RECENT_HEAPS_BITS]; /* heaps found lately, to spare the map */
+    struct heap_state no_heap; /* stands for none: of no process, and nothing can be added */
 };
 
 /* `max_live` is eh_options.max_live. */
