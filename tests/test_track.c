@@ -564,7 +564,7 @@ START_TEST(batches_make_no_difference)
 }
 END_TEST
 
-enum { PLAIN_HEAPS = 2, PLAIN_ADDRESSES = 4000, PLAIN_EVENTS = 60000 };
+enum { PLAIN_HEAPS = 2, PLAIN_ADDRESSES = 1500, PLAIN_EVENTS = 12000 };
 
 /* The live state kept in the simplest way, for events that replace nothing. */
 struct plain {
