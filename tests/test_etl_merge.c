@@ -7,6 +7,11 @@
 #define MOST_STREAMS 9
 #define MOST_KEYS    200
 
+struct entry {
+    int64_t key;
+    uint32_t stream;
+};
+
 struct streams {
     int64_t keys[MOST_STREAMS][MOST_KEYS];
     size_t counts[MOST_STREAMS]; /* 0: does not take part */
@@ -15,39 +20,51 @@ struct streams {
 
 static int compare_entries(const void *left, const void *right)
 {
-    const struct merge_entry *a = left, *b = right;
+    const struct entry *a = left, *b = right;
     if (a->key != b->key)
         return a->key < b->key ? -1 : 1;
     return a->stream < b->stream ? -1 : a->stream > b->stream;
 }
 
-/* Keys in order in each stream, many of them equal, `spread` apart at most; ends included. */
-static void make_streams(struct streams *s, size_t streams, int spread)
+/* Up to `spread`; now and then about as much as an entry can say, or far more. */
+static int64_t pick_step(int spread, bool far)
+{
+    int64_t step = rand() % (spread + 1);
+    if (far && rand() % 8 == 0)
+        step += (int64_t)1 << (30 + rand() % 4);
+    if (far && rand() % 32 == 0)
+        step += (int64_t)1 << (40 + rand() % 16);
+    return step;
+}
+
+/* Keys in order in each stream, many of them equal, `spread` apart, or some of them very far; ends
+ * included. */
+static void make_streams(struct streams *s, size_t streams, int spread, bool far)
 {
     s->streams = streams;
     for (size_t i = 0; i < streams; i++) {
         s->counts[i] = rand() % 4 ? (size_t)(rand() % MOST_KEYS) : (size_t)(rand() % 2);
         int64_t key = rand() % 5 ? rand() % 3 - 1 : INT64_MIN;
-        for (size_t j = 0; j < s->counts[i]; j++, key += rand() % (spread + 1))
+        for (size_t j = 0; j < s->counts[i]; j++, key += pick_step(spread, far))
             s->keys[i][j] = key;
         if (s->counts[i] && rand() % 4 == 0)
             s->keys[i][s->counts[i] - 1] = INT64_MAX;
     }
 }
 
-static size_t sort_all(const struct streams *s, struct merge_entry *sorted)
+static size_t sort_all(const struct streams *s, struct entry *sorted)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->streams; i++)
         for (size_t j = 0; j < s->counts[i]; j++)
-            sorted[n++] = (struct merge_entry){s->keys[i][j], (uint32_t)i};
+            sorted[n++] = (struct entry){s->keys[i][j], (uint32_t)i};
     qsort(sorted, n, sizeof *sorted, compare_entries);
     return n;
 }
 
 static void expect_sorted(const struct streams *s)
 {
-    static struct merge_entry sorted[MOST_STREAMS * MOST_KEYS];
+    static struct entry sorted[MOST_STREAMS * MOST_KEYS];
     size_t n = sort_all(s, sorted), at[MOST_STREAMS] = {0};
     struct merge m;
     ck_assert_int_eq(merge_init(&m, s->streams), 0);
@@ -74,7 +91,7 @@ START_TEST(against_qsort)
     srand((unsigned)_i);
     static struct streams s;
     for (int round = 0; round < 60; round++) {
-        make_streams(&s, (size_t)_i, round % 4);
+        make_streams(&s, (size_t)_i, round % 4, round / 4 % 2);
         expect_sorted(&s);
     }
 }
@@ -89,6 +106,18 @@ START_TEST(ties_go_by_stream)
         s.counts[i] = 3;
         for (size_t j = 0; j < 3; j++)
             s.keys[i][j] = 42;
+    }
+    expect_sorted(&s);
+}
+END_TEST
+
+/* Keys on both sides of what an entry can say of its distance from the first. */
+START_TEST(around_the_farthest)
+{
+    static struct streams s = {.counts = {7, 7, 7}, .streams = 3};
+    for (size_t i = 0; i < s.streams; i++) {
+        for (int64_t j = 0; j < 7; j++)
+            s.keys[i][j] = -5 + (j ? (int64_t)MERGE_FAR + j - 4 : 0);
     }
     expect_sorted(&s);
 }
@@ -111,29 +140,6 @@ START_TEST(largest_key_before_ends)
 }
 END_TEST
 
-/* A stream whose clock steps back is next at once, and again in order after it. */
-START_TEST(keys_that_step_back)
-{
-    struct merge m;
-    ck_assert_int_eq(merge_init(&m, 3), 0);
-    for (uint32_t i = 0; i < 3; i++)
-        merge_enter(&m, i, 10 * (i + 1));
-    merge_build(&m);
-    ck_assert_uint_eq(merge_next(&m), 0);
-    merge_move(&m, 25);
-    ck_assert_uint_eq(merge_next(&m), 1);
-    merge_move(&m, 5);
-    ck_assert_uint_eq(merge_next(&m), 1);
-    merge_move(&m, 26);
-    ck_assert_uint_eq(merge_next(&m), 0);
-    merge_end(&m);
-    ck_assert_uint_eq(merge_next(&m), 1);
-    merge_end(&m);
-    ck_assert_uint_eq(merge_next(&m), 2);
-    merge_finish(&m);
-}
-END_TEST
-
 START_TEST(nothing_entered)
 {
     struct merge m;
@@ -150,8 +156,8 @@ int main(void)
     TCase *tests = tcase_create("order");
     tcase_add_loop_test(tests, against_qsort, 1, MOST_STREAMS + 1);
     tcase_add_loop_test(tests, ties_go_by_stream, 1, MOST_STREAMS + 1);
+    tcase_add_test(tests, around_the_farthest);
     tcase_add_test(tests, largest_key_before_ends);
-    tcase_add_test(tests, keys_that_step_back);
     tcase_add_loop_test(tests, nothing_entered, 0, MOST_STREAMS + 1);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -8,36 +8,102 @@ int merge_init(struct merge *m, size_t streams)
     while (m->leaves < streams)
         m->leaves *= 2;
     m->nodes = calloc(2 * (size_t)m->leaves, sizeof *m->nodes);
-    if (!m->nodes)
+    m->keys = calloc(m->leaves, sizeof *m->keys);
+    if (!m->nodes || !m->keys) {
+        merge_finish(m);
         return -1;
-    for (uint32_t i = 0; i < m->leaves; i++)
-        m->nodes[m->leaves + i] = (struct merge_entry){INT64_MAX, i | MERGE_ENDED};
+    }
+    for (uint32_t leaf = m->leaves; leaf < 2 * m->leaves; leaf++)
+        m->nodes[leaf] = merge_entry(MERGE_OVER, leaf);
     return 0;
 }
 
 void merge_finish(struct merge *m)
 {
     free(m->nodes);
+    free(m->keys);
     *m = (struct merge){0};
 }
 
 void merge_enter(struct merge *m, uint32_t stream, int64_t key)
 {
-    m->nodes[m->leaves + stream] = (struct merge_entry){key, stream};
+    m->keys[stream] = key;
+    m->nodes[m->leaves + stream] = merge_entry(MERGE_FAR, m->leaves + stream);
+}
+
+static inline bool is_far(uint64_t entry)
+{
+    return entry >> 32 == MERGE_FAR;
+}
+
+static inline int64_t far_key(const struct merge *m, uint64_t entry)
+{
+    return m->keys[(uint32_t)entry - m->leaves];
+}
+
+static bool comes_before(const struct merge *m, uint64_t a, uint64_t b)
+{
+    if (is_far(a) && is_far(b) && far_key(m, a) != far_key(m, b))
+        return far_key(m, a) < far_key(m, b);
+    return a < b;
 }
 
 /* The winner below `node`, leaving the losers in the nodes on the way. */
-static struct merge_entry play(struct merge *m, uint32_t node)
+static uint64_t play_all(struct merge *m, uint32_t node)
 {
     if (node >= m->leaves)
         return m->nodes[node];
-    struct merge_entry a = play(m, 2 * node), b = play(m, 2 * node + 1);
-    bool a_wins = merge_before(a, b);
+    uint64_t a = play_all(m, 2 * node), b = play_all(m, 2 * node + 1);
+    bool a_wins = comes_before(m, a, b);
     m->nodes[node] = a_wins ? b : a;
     return a_wins ? a : b;
 }
 
+/* The winner, which is far, becomes the base: who is far from there, too, stays so. */
+static void set_base(struct merge *m)
+{
+    m->base = far_key(m, m->nodes[0]);
+    m->far_moves = 0;
+    for (uint32_t node = 0; node < m->leaves; node++) {
+        uint64_t entry = m->nodes[node];
+        uint64_t ahead = (uint64_t)far_key(m, entry) - (uint64_t)m->base;
+        if (is_far(entry) && ahead < MERGE_FAR)
+            m->nodes[node] = merge_entry((uint32_t)ahead, (uint32_t)entry);
+    }
+}
+
 void merge_build(struct merge *m)
 {
-    m->nodes[0] = play(m, 1);
+    m->nodes[0] = play_all(m, 1);
+    if (is_far(m->nodes[0]))
+        set_base(m);
+}
+
+/* merge_play() for every entry. All entries are looked at for a new base only after as many moves:
+ * streams as far apart as their clocks can say must not cost more than a comparison a level. */
+static void play_any(struct merge *m, uint64_t entry)
+{
+    for (uint32_t node = (uint32_t)entry / 2; node; node /= 2) {
+        uint64_t other = m->nodes[node];
+        if (!comes_before(m, other, entry))
+            continue;
+        m->nodes[node] = entry;
+        entry = other;
+    }
+    m->nodes[0] = entry;
+    m->far_moves++;
+    if (is_far(entry) && m->far_moves >= m->leaves)
+        set_base(m);
+}
+
+void merge_move_far(struct merge *m, int64_t key)
+{
+    uint32_t leaf = (uint32_t)m->nodes[0];
+    m->keys[leaf - m->leaves] = key;
+    play_any(m, merge_entry(MERGE_FAR, leaf));
+}
+
+void merge_end(struct merge *m)
+{
+    play_any(m, merge_entry(MERGE_OVER, (uint32_t)m->nodes[0]));
 }
