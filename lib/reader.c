@@ -25,12 +25,33 @@
 #define READ_ROWS 256
 
 /* Whose the heap records of a thread are, to spare the maps. */
-#define OWNER_SLOTS 256
+#define OWNER_SLOTS 512
 
 struct owner_cache {
-    uint64_t stamp; /* eh_reader.stamp and boot when it was filled in: good while they stay */
-    uint64_t ids;   /* as record_ids() */
-    uint32_t process, thread;
+    uint64_t ids; /* as record_ids() */
+    uint32_t thread, unused;
+    /* What rows have of it in a piece. */
+    struct owner_part {
+        uint32_t process;
+        uint32_t heap_index; /* 0 */
+        uint32_t thread_id;
+        uint32_t stack; /* 0 */
+    } part;
+};
+
+_Static_assert(offsetof(struct eh_event, stack) - offsetof(struct eh_event, process) ==
+                       offsetof(struct owner_part, stack) &&
+                   offsetof(struct eh_event, thread_id) - offsetof(struct eh_event, process) ==
+                       offsetof(struct owner_part, thread_id),
+               "struct owner_part lies as in a row");
+
+/* What taking a common heap record needs of its stream, in half a cache line. While `layout` is
+ * set, the stream itself lags behind: catch_up(). */
+struct lane {
+    const struct heap_layout *layout; /* of the record the stream stands at; NULL: it is another */
+    const uint8_t *record; /* nobodys_record: it is another */
+    const uint8_t *last; /* a common record that starts here still lies within the buffer */
+    union heap_head place;
 };
 
 struct eh_reader {
@@ -48,11 +69,13 @@ struct eh_reader {
     struct track track;
     struct outstanding outstanding; /* with options.outstanding */
     struct merge merge;
-    struct owner_cache owners_found[OWNER_SLOTS];
+    struct lane *lanes; /* by stream; of merge.leaves */
+    struct owner_cache owners_found[OWNER_SLOTS]; /* now, in one boot: forget_owners() */
+    uint64_t owners_found_epoch;
+    uint32_t owners_found_boot;
     const char **input_names;
     bool told_misfit, told_class; /* warned once */
     bool ended;
-    uint64_t stamp; /* changes with the owners' epoch; + boot */
     uint64_t image_records; /* so far, where there are stacks */
     size_t tracked, count; /* rows up to here are done; are decoded */
     struct eh_event rows[READ_ROWS]; /* from 1: the first is for what must stand before it */
@@ -145,10 +168,35 @@ static int spooled(void *context, uint64_t bytes)
     return o->progress ? o->progress(o->context, bytes, 0) : 0;
 }
 
-/* What the owners know may have changed: what was found before is found anew. */
-static void renew_stamp(struct eh_reader *r)
+/* No cache of owners holds the ids of this one: that looks them up anyway, which spares asking every
+ * lane whether it has a record to be taken. */
+static const uint8_t nobodys_record[SYSTEM_THREAD + 8] = {
+    [SYSTEM_THREAD] = 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+};
+
+/* Empties the cache of owners. An empty slot holds ids whose slot is another: 0, and in slot 0 those
+ * of slot 1. */
+static void forget_owners(struct eh_reader *r, uint32_t boot)
 {
-    r->stamp = owners_epoch(r->owners) * r->trace.boots;
+    memset(r->owners_found, 0, sizeof r->owners_found);
+    r->owners_found[0].ids = 4;
+    r->owners_found_epoch = owners_epoch(r->owners);
+    r->owners_found_boot = boot;
+}
+
+static int create_lanes(struct eh_reader *r)
+{
+    r->lanes = calloc(r->merge.leaves, sizeof *r->lanes);
+    if (!r->lanes)
+        return -1;
+    for (size_t i = 0; i < r->merge.leaves; i++)
+        r->lanes[i].record = nobodys_record;
+    for (size_t i = 0; i < r->trace.stream_count; i++) {
+        const struct etl_stream *s = &r->trace.streams[i];
+        r->lanes[i].place.part.cpu = s->cpu;
+        r->lanes[i].place.part.flags = s->mixed ? 0 : EH_HAS_CPU;
+    }
+    return 0;
 }
 
 static int start_second_pass(struct eh_reader *r, struct eh_error *e)
@@ -160,10 +208,10 @@ static int start_second_pass(struct eh_reader *r, struct eh_error *e)
             return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     }
     owners_restart(r->owners);
-    renew_stamp(r);
+    forget_owners(r, 0);
     track_init(&r->track, r->model, &r->stats, r->options.max_live);
     etl_trace_rewind(&r->trace, false);
-    if (merge_init(&r->merge, r->trace.stream_count) < 0)
+    if (merge_init(&r->merge, r->trace.stream_count) < 0 || create_lanes(r) < 0)
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     for (uint32_t i = 0; i < r->trace.stream_count; i++) {
         struct etl_stream *s = &r->trace.streams[i];
@@ -267,6 +315,7 @@ void eh_close(struct eh_reader *r)
     free(r->state_rows);
     track_finish(&r->track);
     merge_finish(&r->merge);
+    free(r->lanes);
     join_destroy(r->join);
     free(r->times);
     stack_keys_finish(&r->keys);
@@ -307,39 +356,42 @@ static inline uint64_t record_ids(uint32_t pid, uint32_t tid)
     return (uint64_t)pid << 32 | tid;
 }
 
-/* Fills a slot of the cache with the instance and thread that a pid and tid mean now. 1, 0 where
- * the process finds no place, which is counted each time, -1 on error. */
-EH_NEVER_INLINE int look_up_owner(struct eh_reader *r, struct owner_cache *c, uint32_t boot,
-                                  uint64_t ids, struct eh_error *e)
+static inline struct owner_cache *owner_slot(struct owner_cache *slots, uint64_t ids)
+{
+    return &slots[(ids >> 2) % OWNER_SLOTS];
+}
+
+/* Fills a slot of the cache with the instance and thread that a pid and tid mean now. Where the
+ * process finds no place, which is counted each time, nothing is kept. */
+EH_NEVER_INLINE int look_up_owner(struct eh_reader *r, uint32_t boot, uint64_t ids,
+                                  struct eh_event *row, struct eh_error *e)
 {
     uint32_t pid = (uint32_t)(ids >> 32), tid = (uint32_t)ids;
-    c->stamp = 0; /* which no moment has, so that a failure leaves no half entry */
-    c->thread = 0;
-    if (owners_process(r->owners, boot, pid, &c->process, e) < 0)
+    if (owners_process(r->owners, boot, pid, &row->process, e) < 0)
         return -1;
-    if (!c->process)
-        return 0;
-    if (tid != REC_NO_ID && owners_thread(r->owners, c->process, tid, &c->thread, e) < 0)
+    row->flags |= row->process ? 0 : EH_UNTRACKED;
+    row->thread = 0;
+    if (row->process && tid != REC_NO_ID &&
+        owners_thread(r->owners, row->process, tid, &row->thread, e) < 0)
         return -1;
-    c->ids = ids;
-    c->stamp = r->stamp + boot;
-    return 1;
+    if (row->process && pid != REC_NO_ID)
+        *owner_slot(r->owners_found, ids) = (struct owner_cache){
+            .ids = ids, .thread = row->thread, .part = {.process = row->process, .thread_id = tid}};
+    return 0;
 }
 
 /* The instance and thread of a record whose header, or payload, names them. */
 static inline int find_owner(struct eh_reader *r, uint32_t boot, uint64_t ids,
                              struct eh_event *row, struct eh_error *e)
 {
-    struct owner_cache *c = &r->owners_found[(uint32_t)ids / 4 % OWNER_SLOTS];
-    if (c->ids != ids || c->stamp != r->stamp + boot) {
-        int found = look_up_owner(r, c, boot, ids, e);
-        if (found < 0)
-            return -1;
-        row->flags |= found ? 0 : EH_UNTRACKED;
-    }
-    row->process = c->process;
-    row->thread = c->thread;
+    if (boot != r->owners_found_boot)
+        forget_owners(r, boot);
+    const struct owner_cache *c = owner_slot(r->owners_found, ids);
     row->thread_id = (uint32_t)ids;
+    if (c->ids != ids)
+        return look_up_owner(r, boot, ids, row, e);
+    row->process = c->part.process;
+    row->thread = c->thread;
     return 0;
 }
 
@@ -454,28 +506,29 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
     return 0;
 }
 
+/* What the row of a common heap record has besides its owner. */
+static inline void decode_common(const struct heap_layout *layout, const struct lane *lane,
+                                 const uint8_t *at, const struct etl_clock *clock,
+                                 struct eh_event *row)
+{
+    int64_t raw = load_i64(at + SYSTEM_TIME);
+    heap_decode_common(layout, at, &lane->place, row);
+    row->raw_time = raw;
+    row->time_ns = etl_time_ns(clock, raw);
+}
+
 /* The common heap records straight from their bytes: 1, or 0 for all others, -1 on error. */
 EH_ALWAYS_INLINE int take_common(struct eh_reader *r, const struct etl_stream *s, bool joins,
                                  struct eh_event *row, struct eh_error *e)
 {
-    if (!s->word)
-        return 0; /* none at a buffer's end, or one that has been taken apart already */
-    const uint8_t *at = s->current, *payload = at + SYSTEM_BYTES;
-    unsigned flags = s->mixed ? 0 : EH_HAS_CPU;
-    /* The second half before the rest: a realloc sets part of it. */
-    memset(&row->old_address, 0, sizeof *row - offsetof(struct eh_event, old_address));
-    enum eh_kind kind = heap_decode_common(s->word, payload, 8, flags, row);
-    if (kind == EH_KINDS)
-        kind = heap_decode_common(s->word, payload, 4, flags, row);
-    if (kind == EH_KINDS)
+    const struct heap_layout *layout = heap_layout_of(s->word);
+    if (!layout)
         return 0;
-    uint64_t ids = load_u64(at + SYSTEM_THREAD);
+    uint64_t ids = load_u64(s->current + SYSTEM_THREAD);
     if (ids >> 32 == REC_NO_ID)
         return 0;
-    row->raw_time = s->raw;
-    row->time_ns = etl_time_ns(s->clock, s->raw);
+    decode_common(layout, &r->lanes[s->index], s->current, s->clock, row);
     row->heap_index = row->stack = 0;
-    row->cpu = s->cpu;
     if (find_owner(r, s->clock->boot, ids, row, e) < 0)
         return -1;
     if (joins && give_event(r, s, (uint32_t)(ids >> 32), e) < 0)
@@ -667,57 +720,157 @@ EH_NEVER_INLINE int take_other(struct eh_reader *r, struct etl_stream *s, struct
     int taken = r->join ? take_common_stack(r, s, e) : 0;
     if (!taken) {
         taken = take_record(r, s, e);
-        renew_stamp(r);
+        if (owners_epoch(r->owners) != r->owners_found_epoch)
+            forget_owners(r, r->owners_found_boot);
     }
     return taken;
 }
 
-/* Takes records in merged order as long as there is room in the batch: 1, 0 when the streams have
- * ended, -1 on error. `joins`, whether there are stacks, is a constant at the call. */
-EH_ALWAYS_INLINE int take_some(struct eh_reader *r, bool joins, struct eh_error *e)
+/* The stream that is next came to `step`. */
+static inline int follow_step(struct eh_reader *r, const struct etl_stream *s, enum etl_step step,
+                              struct eh_error *e)
 {
-    /* The row lives in a variable of its own: the compiler would compute its place for each store. */
-    for (struct eh_event *row = &r->rows[r->count]; r->count < READ_ROWS;) {
-        int room = joins ? make_room(r, e) : 1;
+    if (step == ETL_ERROR || (step == ETL_BUFFER && report_progress(r, e) < 0))
+        return -1;
+    if (step == ETL_END)
+        merge_end(&r->merge);
+    else
+        merge_move(&r->merge, s->key);
+    return 0;
+}
+
+/* The stream catches up with its lane, as if it had come to that record by itself. */
+static void catch_up(const struct merge *m, const struct lane *lane, struct etl_stream *s)
+{
+    if (!lane->layout)
+        return;
+    s->current = lane->record;
+    s->at = lane->record + lane->layout->step;
+    s->word = lane->layout->word;
+    s->raw = load_i64(lane->record + SYSTEM_TIME);
+    s->key = merge_near_key(m);
+}
+
+/* The lane stands where its stream stands. It takes common records itself where the trace has one
+ * axis, so that raw times are keys and all clocks and boots are one. */
+static void set_lane(struct lane *lane, const struct etl_stream *s, const struct merge *m)
+{
+    bool takes = s->current && s->raw_is_key && merge_is_near(m, s->key) &&
+                 (size_t)(s->end - s->current) >= HEAP_LONGEST_BYTES;
+    lane->layout = takes ? heap_layout_of(s->word) : NULL;
+    lane->record = nobodys_record;
+    if (!lane->layout)
+        return;
+    lane->record = s->current;
+    lane->last = s->end - HEAP_LONGEST_BYTES;
+}
+
+/* Why a run of common records has ended. */
+enum run_end {
+    RUN_FULL,  /* no room for more rows */
+    RUN_OTHER, /* what is next has to be taken by take_other() */
+    RUN_STEP,  /* what is next has been taken, its stream has to be moved on */
+};
+
+/* Takes common heap records in merged order, as long as each is followed by another one in its
+ * buffer and their owners are in the cache: nearly all of most traces. Beside the rows nothing is
+ * written but the lanes' places. */
+EH_NEVER_INLINE enum run_end take_run(struct eh_reader *r)
+{
+    const struct etl_clock *clock = r->trace.clocks;
+    struct eh_event *row = &r->rows[r->count], *const full = r->rows + READ_ROWS;
+    uint64_t *const nodes = r->merge.nodes;
+    const uint64_t base = (uint64_t)r->merge.base;
+    const uint32_t leaves = r->merge.leaves;
+    struct lane *const lanes = r->lanes;
+    struct owner_cache *const owners = r->owners_found;
+    uint64_t winner = nodes[0];
+    enum run_end why = RUN_FULL;
+    while (row < full) {
+        struct lane *lane = &lanes[(uint32_t)winner];
+        const struct heap_layout *layout = lane->layout;
+        const uint8_t *at = lane->record;
+        uint64_t ids = load_u64(at + SYSTEM_THREAD);
+        const struct owner_cache *owner = owner_slot(owners, ids);
+        why = RUN_OTHER;
+        if (owner->ids != ids)
+            break;
+        decode_common(layout, lane, at, clock, row);
+        memcpy((char *)row + offsetof(struct eh_event, process), &owner->part, sizeof owner->part);
+        row->thread = owner->thread;
+        row++;
+        why = RUN_STEP;
+        at += layout->step;
+        if (at > lane->last)
+            break;
+        uint64_t word = load_u64(at) >> 16;
+        uint64_t ahead = load_u64(at + SYSTEM_TIME) - base;
+        layout = heap_layout_like(word);
+        if (layout->word != word || ahead >= MERGE_FAR)
+            break;
+        lane->layout = layout;
+        lane->record = at;
+        uint64_t entry = merge_entry((uint32_t)ahead, (uint32_t)winner);
+        winner = merge_play(nodes, leaves, entry > winner ? entry : winner);
+        why = RUN_FULL;
+    }
+    nodes[0] = winner;
+    r->count = (size_t)(row - r->rows);
+    return why;
+}
+
+/* Takes records in merged order as long as there is room in the batch: 1, 0 when the streams have
+ * ended, -1 on error. */
+static int take_plain(struct eh_reader *r, struct eh_error *e)
+{
+    enum run_end why;
+    while ((why = take_run(r)) != RUN_FULL) {
+        uint32_t i = merge_next(&r->merge);
+        if (i & MERGE_ENDED)
+            return 0;
+        struct etl_stream *s = &r->trace.streams[i];
+        struct lane *lane = &r->lanes[i];
+        catch_up(&r->merge, lane, s);
+        if (why == RUN_OTHER) {
+            int taken = take_common(r, s, false, &r->rows[r->count], e);
+            if (taken < 0 || (!taken && take_other(r, s, e) < 0))
+                return -1;
+            r->count += taken > 0;
+        }
+        enum etl_step step = etl_stream_next(&r->trace, s, false, e);
+        if (follow_step(r, s, step, e) < 0)
+            return -1;
+        set_lane(lane, s, &r->merge);
+    }
+    return 1;
+}
+
+/* The same where there are stacks. */
+EH_NEVER_INLINE int take_joined(struct eh_reader *r, struct eh_error *e)
+{
+    while (r->count < READ_ROWS) {
+        int room = make_room(r, e);
         if (room <= 0)
             return room < 0 ? -1 : 1;
         uint32_t i = merge_next(&r->merge);
         if (i & MERGE_ENDED)
             return 0;
         struct etl_stream *s = &r->trace.streams[i];
-        int taken = take_common(r, s, joins, joins ? join_row(r->join) : row, e);
+        int taken = take_common(r, s, true, join_row(r->join), e);
         if (taken < 0 || (!taken && take_other(r, s, e) < 0))
             return -1;
-        if (!joins) {
-            r->count += (size_t)taken;
-            row = &r->rows[r->count];
-        }
         enum etl_step step = etl_stream_next(&r->trace, s, false, e);
-        if (joins && taken && step == ETL_RECORD) {
+        if (taken && step == ETL_RECORD) {
             int followed = take_following(r, s, e);
             if (followed < 0)
                 return -1;
             if (followed)
                 step = etl_stream_next(&r->trace, s, false, e);
         }
-        if (step == ETL_ERROR || (step == ETL_BUFFER && report_progress(r, e) < 0))
+        if (follow_step(r, s, step, e) < 0)
             return -1;
-        if (step == ETL_END)
-            merge_end(&r->merge);
-        else
-            merge_move(&r->merge, s->key);
     }
     return 1;
-}
-
-EH_NEVER_INLINE int take_plain(struct eh_reader *r, struct eh_error *e)
-{
-    return take_some(r, false, e);
-}
-
-EH_NEVER_INLINE int take_joined(struct eh_reader *r, struct eh_error *e)
-{
-    return take_some(r, true, e);
 }
 
 /* What is said of each kind of thing that found no place, behind how many; `%u` is the limit. */

@@ -220,19 +220,30 @@ START_TEST(every_type)
 }
 END_TEST
 
-/* The short way. */
+/* The short way, of a record of which nothing lies behind its payload. What it sets held something
+ * else before. */
 static bool decode_common(const uint8_t *payload, uint32_t length, unsigned type,
                           unsigned pointer_size, struct eh_event *row)
 {
     unsigned hook = HEAP_GROUP << 8 | type;
     uint8_t record_kind = pointer_size == 8 ? REC_SYSTEM64 : REC_SYSTEM32;
-    uint64_t word = REC_WORD(record_kind, length, hook);
-    enum eh_kind kind = heap_decode_common(word, payload, 8, 0, row);
-    if (kind == EH_KINDS)
-        kind = heap_decode_common(word, payload, 4, 0, row);
-    if (kind != EH_KINDS)
-        ck_assert_int_eq(kind, row->kind);
-    return kind != EH_KINDS;
+    const struct heap_layout *layout = heap_layout_of(REC_WORD(record_kind, length, hook));
+    const union heap_head place = {.part = {.cpu = 5, .flags = EH_HAS_CPU}};
+    if (!layout)
+        return false;
+    uint8_t *record = malloc(SYSTEM_BYTES + length);
+    ck_assert_ptr_nonnull(record);
+    memset(record, 0xBB, SYSTEM_BYTES);
+    memcpy(record + SYSTEM_BYTES, payload, length);
+    memset((char *)row + offsetof(struct eh_event, cpu), 0xAA, sizeof *row - offsetof(struct eh_event, cpu));
+    heap_decode_common(layout, record, &place, row);
+    free(record);
+    ck_assert_uint_eq(layout->step, (SYSTEM_BYTES + length + 7) / 8 * 8);
+    ck_assert_uint_eq(row->cpu, 5);
+    ck_assert_uint_ne(row->flags & EH_HAS_CPU, 0);
+    row->cpu = 0;
+    row->flags &= (uint16_t)~EH_HAS_CPU;
+    return true;
 }
 
 /* The short way must do what the long one does, or nothing. */
@@ -246,11 +257,7 @@ START_TEST(common_equals_any)
     for (uint32_t length = 0; length <= LONGEST; length++) {
         struct eh_event any, common = {0}, untouched = {0};
         struct heap_extra extra;
-        uint8_t *block = malloc(length ? length : 1);
-        ck_assert_ptr_nonnull(block);
-        memcpy(block, bytes, length);
-        bool done = decode_common(block, length, type, pointer_size, &common);
-        free(block);
+        bool done = decode_common(bytes, length, type, pointer_size, &common);
         enum heap_fit fit = decode(bytes, length, pointer_size, type, true, &any, &extra);
         if (done)
             ck_assert_int_eq(fit, HEAP_FITS);
@@ -258,6 +265,19 @@ START_TEST(common_equals_any)
         taken += done;
     }
     ck_assert_int_eq(taken, is_common);
+}
+END_TEST
+
+/* What a record's first bytes may be without being one of the six. */
+START_TEST(nothing_else_is_common)
+{
+    for (unsigned i = 0; i < HEAP_LAYOUTS; i++) {
+        uint64_t word = heap_layouts[i].word;
+        for (unsigned bit = 0; word && word != UINT64_MAX && bit < 48; bit++)
+            ck_assert_ptr_null(heap_layout_of(word ^ (uint64_t)1 << bit));
+    }
+    ck_assert_ptr_null(heap_layout_of(0));
+    ck_assert_ptr_null(heap_layout_of(UINT64_MAX >> 16));
 }
 END_TEST
 
@@ -269,6 +289,7 @@ int main(void)
     tcase_add_loop_test(tests, chosen_cases, 0, FIT_CASES);
     tcase_add_test(tests, every_type);
     tcase_add_loop_test(tests, common_equals_any, 0, 2 * 0x40);
+    tcase_add_test(tests, nothing_else_is_common);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -4,7 +4,7 @@
 
 int merge_init(struct merge *m, size_t streams)
 {
-    *m = (struct merge){.leaves = 1};
+    *m = (struct merge){.leaves = 2};
     while (m->leaves < streams)
         m->leaves *= 2;
     m->nodes = calloc(2 * (size_t)m->leaves, sizeof *m->nodes);
@@ -13,8 +13,8 @@ int merge_init(struct merge *m, size_t streams)
         merge_finish(m);
         return -1;
     }
-    for (uint32_t leaf = m->leaves; leaf < 2 * m->leaves; leaf++)
-        m->nodes[leaf] = merge_entry(MERGE_OVER, leaf);
+    for (uint32_t stream = 0; stream < m->leaves; stream++)
+        m->nodes[m->leaves + stream] = merge_entry(MERGE_OVER, stream);
     return 0;
 }
 
@@ -28,7 +28,7 @@ void merge_finish(struct merge *m)
 void merge_enter(struct merge *m, uint32_t stream, int64_t key)
 {
     m->keys[stream] = key;
-    m->nodes[m->leaves + stream] = merge_entry(MERGE_FAR, m->leaves + stream);
+    m->nodes[m->leaves + stream] = merge_entry(MERGE_FAR, stream);
 }
 
 static inline bool is_far(uint64_t entry)
@@ -38,7 +38,7 @@ static inline bool is_far(uint64_t entry)
 
 static inline int64_t far_key(const struct merge *m, uint64_t entry)
 {
-    return m->keys[(uint32_t)entry - m->leaves];
+    return m->keys[(uint32_t)entry];
 }
 
 static bool comes_before(const struct merge *m, uint64_t a, uint64_t b)
@@ -83,7 +83,7 @@ void merge_build(struct merge *m)
  * streams as far apart as their clocks can say must not cost more than a comparison a level. */
 static void play_any(struct merge *m, uint64_t entry)
 {
-    for (uint32_t node = (uint32_t)entry / 2; node; node /= 2) {
+    for (uint32_t node = ((uint32_t)entry + m->leaves) / 2; node; node /= 2) {
         uint64_t other = m->nodes[node];
         if (!comes_before(m, other, entry))
             continue;
@@ -98,9 +98,9 @@ static void play_any(struct merge *m, uint64_t entry)
 
 void merge_move_far(struct merge *m, int64_t key)
 {
-    uint32_t leaf = (uint32_t)m->nodes[0];
-    m->keys[leaf - m->leaves] = key;
-    play_any(m, merge_entry(MERGE_FAR, leaf));
+    uint32_t stream = (uint32_t)m->nodes[0];
+    m->keys[stream] = key;
+    play_any(m, merge_entry(MERGE_FAR, stream));
 }
 
 void merge_end(struct merge *m)

@@ -3,7 +3,7 @@
  *
  * A tree of losers: each inner node keeps the entry that lost there, so that a new key for the
  * winner costs one comparison a level. Key and stream are one number, how far the key lies above a
- * base and then the stream's leaf, so that this comparison is one of numbers and needs no branch,
+ * base and then the stream, so that this comparison is one of numbers and needs no branch,
  * which would be guessed wrong half the time. Keys too far for that are kept apart and compared in
  * full (merge_move_far()); the base follows when the winner is such a one. Measured: 18
  * instructions an event, where nodes of key and stream took 34 (1 M events, 4 processors). */
@@ -17,16 +17,16 @@
 #define MERGE_ENDED 0x80000000u /* in the result of merge_next() */
 
 /* How far a key lies above the base, in the upper half of an entry: less than MERGE_FAR, or one of
- * these. The lower half is the stream's leaf, leaves + stream. */
-#define MERGE_FAR  0xFFFFFFFEu /* farther: the key is in keys[] */
-#define MERGE_OVER 0xFFFFFFFFu /* the stream has ended: behind every other entry */
+ * these. The lower half is the stream. */
+#define MERGE_FAR  0x7FFFFFFEu /* farther: the key is in keys[] */
+#define MERGE_OVER 0x7FFFFFFFu /* the stream has ended: behind every other entry */
 
 struct merge {
     uint64_t *nodes; /* entries: [0] the winner, [1] to [leaves - 1] losers, then the leaves, which
                       * count only until merge_build() */
     int64_t *keys;   /* by stream: of entries that are far */
     int64_t base;    /* no key is below */
-    uint32_t leaves; /* a power of two */
+    uint32_t leaves; /* a power of two, at least 2 */
     uint32_t far_moves; /* since the base was set */
 };
 
@@ -38,28 +38,36 @@ void merge_finish(struct merge *m);
 void merge_enter(struct merge *m, uint32_t stream, int64_t key);
 void merge_build(struct merge *m);
 
-static inline uint64_t merge_entry(uint32_t ahead, uint32_t leaf)
+static inline uint64_t merge_entry(uint32_t ahead, uint32_t stream)
 {
-    return (uint64_t)ahead << 32 | leaf;
+    return (uint64_t)ahead << 32 | stream;
 }
 
 /* The stream that is next; with MERGE_ENDED set when all have ended. */
 static inline uint32_t merge_next(const struct merge *m)
 {
     uint64_t winner = m->nodes[0];
-    return ((uint32_t)winner - m->leaves) | (winner >> 32 == MERGE_OVER ? MERGE_ENDED : 0);
+    return (uint32_t)winner | (winner >> 32 == MERGE_OVER ? MERGE_ENDED : 0);
 }
 
-/* An entry that is not far takes its stream's place; returns who wins, which is not far either
- * unless it won before. */
-static inline uint64_t merge_play(uint64_t *nodes, uint64_t entry)
+/* An entry that is not far, of the stream that won before, plays from its leaf up; returns who wins
+ * now. */
+static inline uint64_t merge_play(uint64_t *nodes, size_t leaves, uint64_t entry)
 {
-    for (uint32_t node = (uint32_t)entry / 2; node; node /= 2) {
-        uint64_t other = nodes[node];
-        nodes[node] = other < entry ? entry : other;
-        entry = other < entry ? other : entry;
-    }
+    size_t node = ((uint32_t)entry + leaves) / 2;
+    do {
+        uint64_t other = nodes[node], both = entry + other;
+        entry = entry < other ? entry : other;
+        nodes[node] = both - entry; /* one comparison less than asking once more */
+        node >>= 1;
+    } while (node >= 1);
     return entry;
+}
+
+/* Whether an entry of that key is not far: what merge_play() takes. */
+static inline bool merge_is_near(const struct merge *m, int64_t key)
+{
+    return (uint64_t)key - (uint64_t)m->base < MERGE_FAR;
 }
 
 /* merge_move() to any key. */
@@ -69,10 +77,17 @@ void merge_move_far(struct merge *m, int64_t key);
 static inline void merge_move(struct merge *m, int64_t key)
 {
     uint64_t ahead = (uint64_t)key - (uint64_t)m->base;
-    if (ahead < MERGE_FAR)
-        m->nodes[0] = merge_play(m->nodes, merge_entry((uint32_t)ahead, (uint32_t)m->nodes[0]));
+    if (merge_is_near(m, key))
+        m->nodes[0] = merge_play(m->nodes, m->leaves,
+                                 merge_entry((uint32_t)ahead, (uint32_t)m->nodes[0]));
     else
         merge_move_far(m, key);
+}
+
+/* The key of the stream that is next, unless it is far. */
+static inline int64_t merge_near_key(const struct merge *m)
+{
+    return m->base + (int64_t)(m->nodes[0] >> 32);
 }
 
 /* The stream that is next has ended. */

@@ -69,6 +69,41 @@ enum eh_kind heap_kind(unsigned type)
     return k ? (enum eh_kind)k->kind : EH_UNKNOWN;
 }
 
+_Static_assert(offsetof(struct eh_event, flags) == offsetof(struct eh_event, cpu) + 2 &&
+                   offsetof(struct eh_event, kind) == offsetof(struct eh_event, cpu) + 4 &&
+                   offsetof(struct eh_event, reason) == offsetof(struct eh_event, cpu) + 5 &&
+                   offsetof(struct eh_event, hook) == offsetof(struct eh_event, cpu) + 6,
+               "union heap_head lies as in a row");
+
+#define COMMON_FLAGS (EH_HAS_HEAP | EH_HAS_ADDRESS | EH_HAS_SOURCE)
+
+/* Fields as they stand in by_type, as numbers from 0; `old`: with an old
+ * address and size. */
+#define COMMON(event_kind, type, pointers, p, address_field, has_size, size_field, old)           \
+    [(SYSTEM_BYTES + HEAP_PAYLOAD_BYTES(pointers, p)) / 4 % HEAP_LAYOUTS] = {                     \
+        .word = HEAP_WORD(type, pointers, p),                                                     \
+        .pointer_mask = UINT64_MAX >> (64 - 8 * (p)),                                             \
+        .size_mask = (has_size) ? UINT64_MAX >> (64 - 8 * (p)) : 0,                               \
+        .head.part = {.flags = COMMON_FLAGS | ((has_size) ? EH_HAS_SIZE : 0),                     \
+                      .kind = (event_kind), .hook = HEAP_GROUP << 8 | (type)},                    \
+        .step = HEAP_BYTES(pointers, p),                                                          \
+        .address = SYSTEM_BYTES + (address_field) * (p),                                          \
+        .size = SYSTEM_BYTES + (size_field) * (p),                                                \
+        .source = SYSTEM_BYTES + (pointers) * (p),                                                \
+        .old_address = (old) ? SYSTEM_BYTES + 2 * (p) : 0,                                        \
+        .old_size = (old) ? SYSTEM_BYTES + 4 * (p) : 0,                                           \
+    }
+
+const struct heap_layout heap_layouts[HEAP_LAYOUTS] = {
+    [0] = {.word = UINT64_MAX}, /* else 0, no record, would be like it */
+    COMMON(EH_ALLOC, 0x21, 3, 8, 2, true, 1, false),
+    COMMON(EH_ALLOC, 0x21, 3, 4, 2, true, 1, false),
+    COMMON(EH_FREE, 0x24, 2, 8, 1, false, 0, false),
+    COMMON(EH_FREE, 0x24, 2, 4, 1, false, 0, false),
+    COMMON(EH_REALLOC, 0x22, 5, 8, 1, true, 3, true),
+    COMMON(EH_REALLOC, 0x22, 5, 4, 1, true, 3, true),
+};
+
 static bool is_u32(char field)
 {
     return field >= 'a';

@@ -6,6 +6,8 @@
 #include "container/etl_record.h"
 #include "model/event.h"
 
+#include <string.h>
+
 #define HEAP_GROUP 0x10
 
 enum heap_fit {
@@ -35,64 +37,69 @@ struct heap_extra {
     REC_STEP(SYSTEM_BYTES + HEAP_PAYLOAD_BYTES(pointers, pointer_size))
 #define HEAP_LONGEST_BYTES HEAP_BYTES(5, 8)
 
-/* Whether a record is one of them, of either pointer size, by its REC_WORD(). Three times the word
- * has three bits that differ in all six: the place in a table where it must stand. */
-#define HEAP_PLACE(word) ((word) * 3 >> 19 & 7)
-static inline bool heap_is_common(uint64_t word)
+/* Eight bytes of a row, cpu to hook, that are written at once. Processor and kind each give some,
+ * and zeros for the rest: all together are the bits of both. */
+union heap_head {
+    struct {
+        uint16_t cpu, flags;
+        uint8_t kind, reason;
+        uint16_t hook;
+    } part;
+    uint64_t all;
+};
+
+/* Where the fields of such a record are, from its first byte on. One way through the code for all:
+ * which kind comes next cannot be guessed. */
+struct heap_layout {
+    _Alignas(64) uint64_t word; /* REC_WORD() of the records; one shift finds an entry of 64 */
+    uint64_t pointer_mask;
+    uint64_t size_mask; /* 0: there is no size */
+    union heap_head head;
+    uint8_t step; /* bytes to the next record */
+    uint8_t address, size, source;
+    uint8_t old_address, old_size; /* 0: no realloc */
+};
+
+#define HEAP_LAYOUTS 16
+
+/* By the record's size, which is another for each. */
+extern const struct heap_layout heap_layouts[HEAP_LAYOUTS];
+
+/* The layout of such a record, if this is one: its word must still be compared. */
+static inline const struct heap_layout *heap_layout_like(uint64_t word)
 {
-    static const uint64_t words[8] = {
-        [HEAP_PLACE(HEAP_ALLOC_WORD(8))] = HEAP_ALLOC_WORD(8),
-        [HEAP_PLACE(HEAP_FREE_WORD(8))] = HEAP_FREE_WORD(8),
-        [HEAP_PLACE(HEAP_REALLOC_WORD(8))] = HEAP_REALLOC_WORD(8),
-        [HEAP_PLACE(HEAP_ALLOC_WORD(4))] = HEAP_ALLOC_WORD(4),
-        [HEAP_PLACE(HEAP_FREE_WORD(4))] = HEAP_FREE_WORD(4),
-        [HEAP_PLACE(HEAP_REALLOC_WORD(4))] = HEAP_REALLOC_WORD(4),
-    };
-    return words[HEAP_PLACE(word)] == word;
+    return &heap_layouts[(word >> 18) % HEAP_LAYOUTS];
 }
 
-/* Decodes such a record in place: skips the layout search and the field loop. `pointer_size` is a
- * constant at the call; `flags` are those that the row has besides. EH_KINDS: not one of them,
- * nothing is set; else the kind, with all that heap_decode() sets, size, and reason, so that these
- * need not be cleared before (a realloc's old block does). */
-static inline enum eh_kind heap_decode_common(uint64_t word, const uint8_t *payload,
-                                              unsigned pointer_size, unsigned flags,
-                                              struct eh_event *row)
+static inline bool heap_is_common(uint64_t word)
 {
-    const unsigned p = pointer_size, has = EH_HAS_HEAP | EH_HAS_ADDRESS | EH_HAS_SOURCE;
-#define FIELD(n) (p == 8 ? load_u64(payload + (n) * p) : load_u32(payload + (n) * p))
-#define SET_KIND(event_kind, type)                   \
-    row->kind = (event_kind);                        \
-    row->reason = 0;                                 \
-    row->hook = (uint16_t)(HEAP_GROUP << 8 | (type)); \
-    row->heap = FIELD(0);                            \
-    row->address = FIELD((event_kind) == EH_ALLOC ? 2 : 1)
-    if (word == HEAP_ALLOC_WORD(p)) {
-        SET_KIND(EH_ALLOC, 0x21);
-        row->flags = (uint16_t)(flags | has | EH_HAS_SIZE);
-        row->size = FIELD(1);
-        row->source = load_u32(payload + 3 * p);
-        return EH_ALLOC;
+    return heap_layout_like(word)->word == word;
+}
+
+/* NULL: not one of those. */
+static inline const struct heap_layout *heap_layout_of(uint64_t word)
+{
+    const struct heap_layout *layout = heap_layout_like(word);
+    return layout->word == word ? layout : NULL;
+}
+
+/* Decodes such a record in place. `place` is what the row has of its processor. Sets all that
+ * heap_decode() sets, cpu, reason, and the row's second half, so that these need not be cleared
+ * before. */
+static inline void heap_decode_common(const struct heap_layout *layout, const uint8_t *record,
+                                      const union heap_head *place, struct eh_event *row)
+{
+    const uint64_t head = layout->head.all | place->all, mask = layout->pointer_mask;
+    memset(&row->old_address, 0, sizeof *row - offsetof(struct eh_event, old_address));
+    memcpy((char *)row + offsetof(struct eh_event, cpu), &head, sizeof head);
+    row->heap = load_u64(record + SYSTEM_BYTES) & mask;
+    row->address = load_u64(record + layout->address) & mask;
+    row->size = load_u64(record + layout->size) & layout->size_mask;
+    row->source = load_u32(record + layout->source);
+    if (layout->old_address) {
+        row->old_address = load_u64(record + layout->old_address) & mask;
+        row->old_size = load_u64(record + layout->old_size) & mask;
     }
-    if (word == HEAP_FREE_WORD(p)) {
-        SET_KIND(EH_FREE, 0x24);
-        row->flags = (uint16_t)(flags | has);
-        row->size = 0;
-        row->source = load_u32(payload + 2 * p);
-        return EH_FREE;
-    }
-    if (word == HEAP_REALLOC_WORD(p)) {
-        SET_KIND(EH_REALLOC, 0x22);
-        row->flags = (uint16_t)(flags | has | EH_HAS_SIZE);
-        row->size = FIELD(3);
-        row->old_address = FIELD(2);
-        row->old_size = FIELD(4);
-        row->source = load_u32(payload + 5 * p);
-        return EH_REALLOC;
-    }
-#undef SET_KIND
-#undef FIELD
-    return EH_KINDS;
 }
 
 /* Fills kind, hook, and the payload's fields of `row` (zeroed by the caller) with their EH_HAS_
