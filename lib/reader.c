@@ -168,14 +168,14 @@ static int spooled(void *context, uint64_t bytes)
     return o->progress ? o->progress(o->context, bytes, 0) : 0;
 }
 
-/* No cache of owners holds the ids of this one: that looks them up anyway, which spares asking every
- * lane whether it has a record to be taken. */
+/* No cache of owners holds the ids of this one. They are looked up anyway: that spares asking every
+ * lane whether it has a record that can be taken. */
 static const uint8_t nobodys_record[SYSTEM_THREAD + 8] = {
     [SYSTEM_THREAD] = 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
 };
 
-/* Empties the cache of owners. An empty slot holds ids whose slot is another: 0, and in slot 0 those
- * of slot 1. */
+/* Empties the cache of owners. An empty slot holds ids whose slot is another: 0, and in slot 0
+ * those of slot 1. */
 static void forget_owners(struct eh_reader *r, uint32_t boot)
 {
     memset(r->owners_found, 0, sizeof r->owners_found);

@@ -235,7 +235,8 @@ static bool decode_common(const uint8_t *payload, uint32_t length, unsigned type
     ck_assert_ptr_nonnull(record);
     memset(record, 0xBB, SYSTEM_BYTES);
     memcpy(record + SYSTEM_BYTES, payload, length);
-    memset((char *)row + offsetof(struct eh_event, cpu), 0xAA, sizeof *row - offsetof(struct eh_event, cpu));
+    size_t before = offsetof(struct eh_event, cpu);
+    memset((char *)row + before, 0xAA, sizeof *row - before);
     heap_decode_common(layout, record, &place, row);
     free(record);
     ck_assert_uint_eq(layout->step, (SYSTEM_BYTES + length + 7) / 8 * 8);
