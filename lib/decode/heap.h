@@ -28,9 +28,6 @@ struct heap_extra {
 #define HEAP_WORD(type, pointers, pointer_size)                                              \
     REC_WORD((pointer_size) == 8 ? REC_SYSTEM64 : REC_SYSTEM32,                              \
              HEAP_PAYLOAD_BYTES(pointers, pointer_size), HEAP_GROUP << 8 | (type))
-#define HEAP_ALLOC_WORD(pointer_size)   HEAP_WORD(0x21, 3, pointer_size)
-#define HEAP_FREE_WORD(pointer_size)    HEAP_WORD(0x24, 2, pointer_size)
-#define HEAP_REALLOC_WORD(pointer_size) HEAP_WORD(0x22, 5, pointer_size)
 
 /* Bytes from such a record to the next, and the most there are of them. */
 #define HEAP_BYTES(pointers, pointer_size) \
@@ -71,12 +68,13 @@ static inline const struct heap_layout *heap_layout_like(uint64_t word)
     return &heap_layouts[(word >> 18) % HEAP_LAYOUTS];
 }
 
+/* Whether a record is one of those, by its REC_WORD(). */
 static inline bool heap_is_common(uint64_t word)
 {
     return heap_layout_like(word)->word == word;
 }
 
-/* NULL: not one of those. */
+/* The same, with its layout: NULL for others. */
 static inline const struct heap_layout *heap_layout_of(uint64_t word)
 {
     const struct heap_layout *layout = heap_layout_like(word);
