@@ -8,7 +8,11 @@
 #include <string.h>
 
 /* Strings lie in chunks that never move, so a name's pointer is good for the model's life. */
+#ifndef ETLHEAP_SMALL_WINDOWS
 #define CHUNK_BYTES 65536u
+#else /* for fuzzers, see limits.h */
+#define CHUNK_BYTES 1024u
+#endif
 
 struct chunk {
     struct chunk *next;

@@ -154,10 +154,18 @@ static struct eh_event take_row(struct fuzz_trace *t, enum eh_kind kind)
     return row;
 }
 
+static void reserve_rows(struct fuzz_trace *t, size_t more)
+{
+    REQUIRE(ARRAY_RESERVE(t->rows, t->row_room, t->row_count + more) == 0);
+}
+
 static void sweep(struct fuzz_trace *t)
 {
-    while (t->track.sweep.active && t->row_count < FUZZ_ROWS)
-        t->row_count += track_sweep(&t->track, t->rows + t->row_count, FUZZ_ROWS - t->row_count);
+    while (t->track.sweep.active && t->row_count < FUZZ_ROWS) {
+        size_t some = FUZZ_ROWS - t->row_count < 8 ? FUZZ_ROWS - t->row_count : 8;
+        reserve_rows(t, some);
+        t->row_count += track_sweep(&t->track, t->rows + t->row_count, some);
+    }
 }
 
 /* The decoded row at the end goes through the tracker, with room for a drop before it. */
@@ -198,6 +206,7 @@ static void add_rows(struct fuzz_trace *t)
 {
     while (t->at < t->end && t->row_count + 2 <= FUZZ_ROWS) {
         unsigned what = (unsigned)take(t, 1);
+        reserve_rows(t, 2);
         if (what < 100)
             add_event(t, EH_ALLOC);
         else if (what < 160)
@@ -251,13 +260,10 @@ static void set_times(struct fuzz_trace *t)
 
 struct fuzz_trace *fuzz_trace_create(const uint8_t *bytes, size_t length)
 {
-    struct fuzz_trace *t = malloc(sizeof *t);
+    struct fuzz_trace *t = calloc(1, sizeof *t);
     REQUIRE(t);
-    memset(t, 0, offsetof(struct fuzz_trace, rows));
-    t->row_count = 0;
     t->at = bytes;
     t->end = bytes + length;
-    t->now_ns = 0;
     t->model = model_create();
     REQUIRE(t->model);
     track_init(&t->track, t->model, &t->stats, 0);
@@ -278,6 +284,7 @@ void fuzz_trace_destroy(struct fuzz_trace *t)
 {
     track_finish(&t->track);
     model_destroy(t->model);
+    free(t->rows);
     free(t);
 }
 
@@ -311,7 +318,7 @@ static void choose_filters(struct filter *f, const struct eh_model *model, uint3
         if (choices >> i & 1)
             REQUIRE(filter_set(f, o->id, filters[i][1], &e) == 0);
     }
-    REQUIRE(filter_begin(f, model) == 0);
+    REQUIRE(!filter_is_active(f) || filter_begin(f, model) == 0);
 }
 
 static void write_batch(const struct writer *w, void *state, struct filter *f,
@@ -396,11 +403,14 @@ struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t
     return sink_output(&r.out);
 }
 
+/* From this one on, each piece may be more than twice as large as the one before. */
+#define PIECES_OF_A_SIZE 6
+
 /* What a piece was when the next one began. */
 struct piece {
     char *bytes;
     size_t length;
-    bool single; /* may be as large as it is */
+    uint64_t max_bytes; /* 0: any */
 };
 
 struct cutter {
@@ -410,27 +420,38 @@ struct cutter {
     size_t count, room;
 };
 
+/* A single item may be as large as it is. */
+static uint64_t max_bytes_of_piece(const struct split *s)
+{
+    return s->filled > 1 ? s->max_bytes : 0;
+}
+
 static void keep_piece(void *context)
 {
     struct cutter *c = context;
     struct out *out = &c->run.out;
     struct piece p = {
         .length = (size_t)(out->at - out->start),
-        .single = c->split.filled <= 1,
+        .max_bytes = max_bytes_of_piece(&c->split),
     };
     p.bytes = malloc(p.length + 1);
     REQUIRE(p.bytes && ARRAY_RESERVE(c->pieces, c->room, c->count + 1) == 0);
     memcpy(p.bytes, out->start, p.length);
     c->pieces[c->count++] = p;
     out->at = out->start;
+    if (c->count >= PIECES_OF_A_SIZE) {
+        c->split.max_items *= 2;
+        c->split.max_bytes += c->split.max_bytes ? c->split.max_bytes + 2000 : 0;
+    }
 }
 
-static void check_piece(struct cutter *c, bool single, void (*check)(const struct fuzz_output *o))
+static void check_piece(struct cutter *c, uint64_t max_bytes,
+                        void (*check)(const struct fuzz_output *o))
 {
     struct out *out = &c->run.out;
     *out_reserve(out, 1) = 0;
     const struct fuzz_output o = {out->start, (size_t)(out->at - out->start)};
-    REQUIRE(single || !c->split.max_bytes || o.length <= c->split.max_bytes);
+    REQUIRE(!max_bytes || o.length <= max_bytes);
     check(&o);
 }
 
@@ -443,7 +464,7 @@ static void complete_piece(struct cutter *c, const struct piece *p,
     out->at = out->start;
     out_write(out, p->bytes, p->length);
     REQUIRE(c->run.writer->tail(c->run.state, &c->run.trace->stats, &e) == 0);
-    check_piece(c, p->single, check);
+    check_piece(c, p->max_bytes, check);
     free(p->bytes);
 }
 
@@ -456,7 +477,7 @@ void fuzz_write_pieces(const struct writer *w, const struct fuzz_trace *t,
     struct eh_error e = {0};
     c.split = (struct split){
         .max_items = choices >> 20 & 1 ? 3 : 0,
-        .period_ns = choices >> 21 & 1 ? 1000 : 0,
+        .period_ns = choices >> 21 & 1 ? 1000 + 50 * (int64_t)t->row_count : 0,
         .max_bytes = sizes[choices >> 22 & 3],
         .next = keep_piece,
         .context = &c,
@@ -467,7 +488,7 @@ void fuzz_write_pieces(const struct writer *w, const struct fuzz_trace *t,
     begin_run(&c.run, options, choices >> 8 & 0xFF, &c.split, choices);
     write_rows(w, c.run.state, t, &c.run.filter, choices >> 16);
     REQUIRE(w->end(c.run.state, &t->stats, &e) == 0);
-    check_piece(&c, c.split.filled <= 1, check);
+    check_piece(&c, max_bytes_of_piece(&c.split), check);
     for (size_t i = 0; i < c.count; i++)
         complete_piece(&c, &c.pieces[i], check);
     free(c.pieces);

@@ -8,14 +8,14 @@
 #include "track/track.h"
 #include "writer.h"
 
-#define FUZZ_ROWS 4096
+#define FUZZ_ROWS 4096 /* at most */
 
 struct fuzz_trace {
     struct eh_model *model;
     struct eh_info info;
     struct eh_stats stats;
-    struct eh_event rows[FUZZ_ROWS];
-    size_t row_count;
+    struct eh_event *rows;
+    size_t row_count, row_room;
     const uint8_t *at, *end; /* bytes not used yet */
     int64_t now_ns;
     struct track track;
@@ -32,7 +32,8 @@ struct fuzz_output fuzz_write(const struct writer *w, const struct fuzz_trace *t
                               const char *const options[][2], bool filtered, uint32_t choices);
 
 /* The same in pieces: by rows, bytes and time as bits 20 to 23 of `choices` say, none of them being
- * the whole. Each piece, as large as it may be, is handed to `check`. */
+ * the whole. Each piece, as large as it may be, is handed to `check`. Of many rows pieces get larger,
+ * so that there are tens of them at most: each has all names and counts anew. */
 void fuzz_write_pieces(const struct writer *w, const struct fuzz_trace *t,
                        const char *const options[][2], uint32_t choices,
                        void (*check)(const struct fuzz_output *o));

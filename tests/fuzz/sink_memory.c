@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Most outputs fit at once. */
+#define FIRST_ROOM 8192
+
 char *out_make_room(struct out *o, size_t n)
 {
     size_t used = (size_t)(o->at - o->start);
-    o->file->room = 2 * (used + n);
+    o->file->room = used + n < FIRST_ROOM / 2 ? FIRST_ROOM : 2 * (used + n);
     char *bigger = realloc(o->start, o->file->room);
     REQUIRE(bigger);
     o->start = bigger;
