@@ -350,8 +350,8 @@ static int begin_writer(struct conversion *c)
     split->context = c;
     split->pieces = 1;
     c->info = filter_info(&c->filter, eh_info(c->reader));
-    if (c->filtered && filter_begin(&c->filter, eh_model(c->reader)) < 0)
-        return out_of_memory(c);
+    if (c->filtered)
+        filter_begin(&c->filter, eh_model(c->reader));
     c->context = (struct writer_context){
         .info = &c->info,
         .model = eh_model(c->reader),

@@ -362,18 +362,18 @@ static int pass_row(struct passage *p, const struct eh_event *row)
     return 0;
 }
 
-int filter_begin(struct filter *f, const struct eh_model *model)
+void filter_begin(struct filter *f, const struct eh_model *model)
 {
     f->model = model;
-    f->rows = malloc(EH_BATCH_ROWS * sizeof *f->rows);
     sort_list(&f->pids);
     sort_list(&f->tids);
     sort_list(&f->heap_handles);
-    return f->rows ? 0 : -1;
 }
 
 int filter_rows(struct filter *f, const struct eh_event **rows, size_t *count)
 {
+    if (ARRAY_RESERVE(f->rows, f->row_room, *count) < 0)
+        return -1;
     struct passage p = {f, f->rows};
     const struct eh_event *end = *rows + *count;
     for (const struct eh_event *row = *rows; row < end; row++)

@@ -72,7 +72,8 @@ struct filter {
     size_t heap_room;
     struct filter_process *processes; /* by process instance */
     size_t process_room;
-    struct eh_event *rows; /* a batch, EH_BATCH_ROWS */
+    struct eh_event *rows; /* what becomes of a batch */
+    size_t row_room;
 };
 
 /* For the parser of options: a table with a NULL name at its end, and what takes them. */
@@ -85,8 +86,8 @@ bool filter_is_active(const struct filter *f);
 /* The name of a given option that chooses single events, NULL when there is none. */
 const char *filter_event_option(const struct filter *f);
 
-/* Before the first batch of an active filter. `model` is borrowed. 0, or -1 without memory. */
-int filter_begin(struct filter *f, const struct eh_model *model);
+/* Before the first batch of an active filter. `model` is borrowed. */
+void filter_begin(struct filter *f, const struct eh_model *model);
 
 /* What is known of the trace, cut to the time that is shown. */
 struct eh_info filter_info(const struct filter *f, const struct eh_info *info);

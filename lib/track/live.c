@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef ETLHEAP_SMALL_WINDOWS
 #define FIRST_BLOCKS     2048
+#else /* for fuzzers, see limits.h */
+#define FIRST_BLOCKS     8
+#endif
 #define FIRST_SLOTS_LOG2 4
 
 static uint32_t most_blocks(const struct slab *s)
