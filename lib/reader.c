@@ -45,14 +45,18 @@ _Static_assert(offsetof(struct eh_event, stack) - offsetof(struct eh_event, proc
                        offsetof(struct owner_part, thread_id),
                "struct owner_part lies as in a row");
 
-/* What taking a common heap record needs of its stream, in half a cache line. While `layout` is
- * set, the stream itself lags behind: catch_up(). */
+/* What taking a common heap record needs of its stream. While `layout` is set, the stream itself
+ * lags behind: catch_up(). */
 struct lane {
+    union heap_head place; /* what its rows have of the processor */
     const struct heap_layout *layout; /* of the record the stream stands at; NULL: it is another */
     const uint8_t *record; /* nobodys_record: it is another */
     const uint8_t *last; /* a common record that starts here still lies within the buffer */
-    union heap_head place;
+    uint32_t first_node; /* in the merge */
+    uint8_t unused[64 - sizeof(union heap_head) - 3 * sizeof(void *) - sizeof(uint32_t)];
 };
+
+_Static_assert(sizeof(struct lane) == MERGE_STRIDE, "lane_of() adds");
 
 struct eh_reader {
     struct eh_options options;
@@ -69,7 +73,7 @@ struct eh_reader {
     struct track track;
     struct outstanding outstanding; /* with options.outstanding */
     struct merge merge;
-    struct lane *lanes; /* by stream; of merge.leaves */
+    struct lane *lanes; /* by stream; as many as merge.leaves */
     struct owner_cache owners_found[OWNER_SLOTS]; /* now, in one boot: forget_owners() */
     uint64_t owners_found_epoch;
     uint32_t owners_found_boot;
@@ -193,6 +197,7 @@ static int create_lanes(struct eh_reader *r)
         r->lanes[i].record = nobodys_record;
     for (size_t i = 0; i < r->trace.stream_count; i++) {
         const struct etl_stream *s = &r->trace.streams[i];
+        r->lanes[i].first_node = merge_first_node(&r->merge, (uint32_t)i);
         r->lanes[i].place.part.cpu = s->cpu;
         r->lanes[i].place.part.flags = s->mixed ? 0 : EH_HAS_CPU;
     }
@@ -772,6 +777,12 @@ enum run_end {
     RUN_STEP,  /* what is next has been taken, its stream has to be moved on */
 };
 
+/* The lane of an entry of the merge. */
+static inline struct lane *lane_of(struct lane *lanes, uint64_t entry)
+{
+    return (struct lane *)((char *)lanes + (uint32_t)entry);
+}
+
 /* Takes common heap records in merged order, as long as each is followed by another one in its
  * buffer and their owners are in the cache: nearly all of most traces. Beside the rows nothing is
  * written but the lanes' places. */
@@ -781,17 +792,15 @@ EH_NEVER_INLINE enum run_end take_run(struct eh_reader *r)
     struct eh_event *row = &r->rows[r->count], *const full = r->rows + READ_ROWS;
     uint64_t *const nodes = r->merge.nodes;
     const uint64_t base = (uint64_t)r->merge.base;
-    const uint32_t leaves = r->merge.leaves;
     struct lane *const lanes = r->lanes;
-    struct owner_cache *const owners = r->owners_found;
     uint64_t winner = nodes[0];
     enum run_end why = RUN_FULL;
     while (row < full) {
-        struct lane *lane = &lanes[(uint32_t)winner];
+        struct lane *lane = lane_of(lanes, winner);
         const struct heap_layout *layout = lane->layout;
         const uint8_t *at = lane->record;
         uint64_t ids = load_u64(at + SYSTEM_THREAD);
-        const struct owner_cache *owner = owner_slot(owners, ids);
+        const struct owner_cache *owner = owner_slot(r->owners_found, ids);
         why = RUN_OTHER;
         if (owner->ids != ids)
             break;
@@ -810,8 +819,8 @@ EH_NEVER_INLINE enum run_end take_run(struct eh_reader *r)
             break;
         lane->layout = layout;
         lane->record = at;
-        uint64_t entry = merge_entry((uint32_t)ahead, (uint32_t)winner);
-        winner = merge_play(nodes, leaves, entry > winner ? entry : winner);
+        uint64_t entry = ahead << 32 | (uint32_t)winner;
+        winner = merge_play(nodes, lane->first_node, entry > winner ? entry : winner);
         why = RUN_FULL;
     }
     nodes[0] = winner;
@@ -823,14 +832,14 @@ EH_NEVER_INLINE enum run_end take_run(struct eh_reader *r)
  * ended, -1 on error. */
 static int take_plain(struct eh_reader *r, struct eh_error *e)
 {
-    enum run_end why;
-    while ((why = take_run(r)) != RUN_FULL) {
+    while (r->count < READ_ROWS) {
+        bool common = lane_of(r->lanes, r->merge.nodes[0])->layout;
+        enum run_end why = common ? take_run(r) : RUN_OTHER;
         uint32_t i = merge_next(&r->merge);
-        if (i & MERGE_ENDED)
-            return 0;
+        if (why == RUN_FULL || i & MERGE_ENDED)
+            return why == RUN_FULL;
         struct etl_stream *s = &r->trace.streams[i];
-        struct lane *lane = &r->lanes[i];
-        catch_up(&r->merge, lane, s);
+        catch_up(&r->merge, &r->lanes[i], s);
         if (why == RUN_OTHER) {
             int taken = take_common(r, s, false, &r->rows[r->count], e);
             if (taken < 0 || (!taken && take_other(r, s, e) < 0))
@@ -840,7 +849,7 @@ static int take_plain(struct eh_reader *r, struct eh_error *e)
         enum etl_step step = etl_stream_next(&r->trace, s, false, e);
         if (follow_step(r, s, step, e) < 0)
             return -1;
-        set_lane(lane, s, &r->merge);
+        set_lane(&r->lanes[i], s, &r->merge);
     }
     return 1;
 }

@@ -5,6 +5,8 @@
 int merge_init(struct merge *m, size_t streams)
 {
     *m = (struct merge){.leaves = 2};
+    if (streams > MERGE_STREAMS)
+        return -1;
     while (m->leaves < streams)
         m->leaves *= 2;
     m->nodes = calloc(2 * (size_t)m->leaves, sizeof *m->nodes);
@@ -38,7 +40,7 @@ static inline bool is_far(uint64_t entry)
 
 static inline int64_t far_key(const struct merge *m, uint64_t entry)
 {
-    return m->keys[(uint32_t)entry];
+    return m->keys[merge_stream(entry)];
 }
 
 static bool comes_before(const struct merge *m, uint64_t a, uint64_t b)
@@ -68,7 +70,7 @@ static void set_base(struct merge *m)
         uint64_t entry = m->nodes[node];
         uint64_t ahead = (uint64_t)far_key(m, entry) - (uint64_t)m->base;
         if (is_far(entry) && ahead < MERGE_FAR)
-            m->nodes[node] = merge_entry((uint32_t)ahead, (uint32_t)entry);
+            m->nodes[node] = merge_entry((uint32_t)ahead, merge_stream(entry));
     }
 }
 
@@ -83,7 +85,7 @@ void merge_build(struct merge *m)
  * streams as far apart as their clocks can say must not cost more than a comparison a level. */
 static void play_any(struct merge *m, uint64_t entry)
 {
-    for (uint32_t node = ((uint32_t)entry + m->leaves) / 2; node; node /= 2) {
+    for (uint32_t node = merge_first_node(m, merge_stream(entry)); node; node /= 2) {
         uint64_t other = m->nodes[node];
         if (!comes_before(m, other, entry))
             continue;
@@ -98,12 +100,12 @@ static void play_any(struct merge *m, uint64_t entry)
 
 void merge_move_far(struct merge *m, int64_t key)
 {
-    uint32_t stream = (uint32_t)m->nodes[0];
+    uint32_t stream = merge_stream(m->nodes[0]);
     m->keys[stream] = key;
     play_any(m, merge_entry(MERGE_FAR, stream));
 }
 
 void merge_end(struct merge *m)
 {
-    play_any(m, merge_entry(MERGE_OVER, (uint32_t)m->nodes[0]));
+    play_any(m, merge_entry(MERGE_OVER, merge_stream(m->nodes[0])));
 }

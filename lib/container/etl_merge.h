@@ -17,9 +17,14 @@
 #define MERGE_ENDED 0x80000000u /* in the result of merge_next() */
 
 /* How far a key lies above the base, in the upper half of an entry: less than MERGE_FAR, or one of
- * these. The lower half is the stream. */
+ * these. */
 #define MERGE_FAR  0x7FFFFFFEu /* farther: the key is in keys[] */
 #define MERGE_OVER 0x7FFFFFFFu /* the stream has ended: behind every other entry */
+
+/* The lower half of an entry is the stream times this: who keeps as many bytes for each stream
+ * finds them by an addition. */
+#define MERGE_STRIDE  64u
+#define MERGE_STREAMS (UINT32_MAX / MERGE_STRIDE / 2)
 
 struct merge {
     uint64_t *nodes; /* entries: [0] the winner, [1] to [leaves - 1] losers, then the leaves, which
@@ -30,7 +35,7 @@ struct merge {
     uint32_t far_moves; /* since the base was set */
 };
 
-/* Room for `streams` entries (<= 2^31), all ended. 0, or -1 without memory. */
+/* Room for `streams` entries (at most MERGE_STREAMS), all ended. 0, or -1 without memory. */
 int merge_init(struct merge *m, size_t streams);
 void merge_finish(struct merge *m);
 
@@ -40,21 +45,31 @@ void merge_build(struct merge *m);
 
 static inline uint64_t merge_entry(uint32_t ahead, uint32_t stream)
 {
-    return (uint64_t)ahead << 32 | stream;
+    return (uint64_t)ahead << 32 | stream * MERGE_STRIDE;
+}
+
+static inline uint32_t merge_stream(uint64_t entry)
+{
+    return (uint32_t)entry / MERGE_STRIDE;
 }
 
 /* The stream that is next; with MERGE_ENDED set when all have ended. */
 static inline uint32_t merge_next(const struct merge *m)
 {
     uint64_t winner = m->nodes[0];
-    return (uint32_t)winner | (winner >> 32 == MERGE_OVER ? MERGE_ENDED : 0);
+    return merge_stream(winner) | (winner >> 32 == MERGE_OVER ? MERGE_ENDED : 0);
 }
 
-/* An entry that is not far, of the stream that won before, plays from its leaf up; returns who wins
- * now. */
-static inline uint64_t merge_play(uint64_t *nodes, size_t leaves, uint64_t entry)
+/* Where a stream's games begin. */
+static inline uint32_t merge_first_node(const struct merge *m, uint32_t stream)
 {
-    size_t node = ((uint32_t)entry + leaves) / 2;
+    return (stream + m->leaves) / 2;
+}
+
+/* An entry that is not far, of the stream that won before and whose first node that is, plays its
+ * way up; returns who wins now. */
+static inline uint64_t merge_play(uint64_t *nodes, size_t node, uint64_t entry)
+{
     do {
         uint64_t other = nodes[node], both = entry + other;
         entry = entry < other ? entry : other;
@@ -76,10 +91,11 @@ void merge_move_far(struct merge *m, int64_t key);
 /* The stream that is next has moved on to a record of that key, which is not below its last one. */
 static inline void merge_move(struct merge *m, int64_t key)
 {
+    uint32_t stream = merge_stream(m->nodes[0]);
     uint64_t ahead = (uint64_t)key - (uint64_t)m->base;
     if (merge_is_near(m, key))
-        m->nodes[0] = merge_play(m->nodes, m->leaves,
-                                 merge_entry((uint32_t)ahead, (uint32_t)m->nodes[0]));
+        m->nodes[0] = merge_play(m->nodes, merge_first_node(m, stream),
+                                 merge_entry((uint32_t)ahead, stream));
     else
         merge_move_far(m, key);
 }

@@ -90,8 +90,9 @@ _Static_assert(offsetof(struct eh_event, flags) == offsetof(struct eh_event, cpu
         .address = SYSTEM_BYTES + (address_field) * (p),                                          \
         .size = SYSTEM_BYTES + (size_field) * (p),                                                \
         .source = SYSTEM_BYTES + (pointers) * (p),                                                \
-        .old_address = (old) ? SYSTEM_BYTES + 2 * (p) : 0,                                        \
-        .old_size = (old) ? SYSTEM_BYTES + 4 * (p) : 0,                                           \
+        .has_old = (old),                                                                         \
+        .old_address = SYSTEM_BYTES + 2 * (p),                                                    \
+        .old_size = SYSTEM_BYTES + 4 * (p),                                                       \
     }
 
 const struct heap_layout heap_layouts[HEAP_LAYOUTS] = {

@@ -54,7 +54,8 @@ struct heap_layout {
     union heap_head head;
     uint8_t step; /* bytes to the next record */
     uint8_t address, size, source;
-    uint8_t old_address, old_size; /* 0: no realloc */
+    bool has_old;
+    uint8_t old_address, old_size;
 };
 
 #define HEAP_LAYOUTS 16
@@ -94,7 +95,7 @@ static inline void heap_decode_common(const struct heap_layout *layout, const ui
     row->address = load_u64(record + layout->address) & mask;
     row->size = load_u64(record + layout->size) & layout->size_mask;
     row->source = load_u32(record + layout->source);
-    if (layout->old_address) {
+    if (layout->has_old) {
         row->old_address = load_u64(record + layout->old_address) & mask;
         row->old_size = load_u64(record + layout->old_size) & mask;
     }
