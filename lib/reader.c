@@ -80,7 +80,7 @@ struct eh_reader {
     const char **input_names;
     bool told_misfit, told_class; /* warned once */
     bool ended;
-    uint64_t image_records; /* so far, where there are stacks */
+    uint32_t image_records; /* so far, where there are stacks; no more than it holds */
     size_t tracked, count; /* rows up to here are done; are decoded */
     struct eh_event rows[READ_ROWS]; /* from 1: the first is for what must stand before it */
     struct eh_event *state_rows; /* that come of no record: of sweeps, of what is outstanding */
@@ -507,7 +507,7 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
     if (set_owner(r, s, &extra, row, e) < 0 || give_event(r, s, s->record.process_id, e) < 0)
         return -1;
     if (r->join && stack_item_decode(&s->record, &frames))
-        return join_own_stack(r->join, &frames, e);
+        return join_own_stack(r->join, &frames, s->clock->boot, e);
     return 0;
 }
 
@@ -536,9 +536,10 @@ EH_ALWAYS_INLINE int take_common(struct eh_reader *r, const struct etl_stream *s
     row->heap_index = row->stack = 0;
     if (find_owner(r, s->clock->boot, ids, row, e) < 0)
         return -1;
-    if (joins && give_event(r, s, (uint32_t)(ids >> 32), e) < 0)
-        return -1;
-    return 1;
+    if (!joins)
+        return 1;
+    struct join_origin origin = origin_of(r, s, (uint32_t)(ids >> 32));
+    return join_put_common(r->join, &origin, e) < 0 ? -1 : 1;
 }
 
 /* ---- context records of the second pass ---- */
@@ -626,7 +627,7 @@ EH_ALWAYS_INLINE int take_following(struct eh_reader *r, const struct etl_stream
         return 0;
     struct stack_record stack;
     stack_in_place(s->word, s->current, &stack);
-    return join_following(r->join, &stack, e);
+    return join_following(r->join, &stack, s->clock->boot, e);
 }
 
 /* An image came or went: what addresses of its process mean may have changed. */
@@ -639,8 +640,8 @@ static int take_image(struct eh_reader *r, const struct etl_stream *s, struct eh
     if (!is_kernel_pid(image.pid) &&
         owners_process(r->owners, s->clock->boot, image.pid, &process, e) < 0)
         return -1;
-    r->image_records++;
-    join_images_changed(r->join, process);
+    r->image_records += r->image_records < UINT32_MAX;
+    join_images_changed(r->join, process, r->image_records);
     return 0;
 }
 

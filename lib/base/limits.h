@@ -52,12 +52,14 @@
 #ifndef ETLHEAP_SMALL_WINDOWS
 #define LIMIT_PENDING_EVENTS (1u << 17)
 #define LIMIT_PENDING_STACKS (1u << 16)
-#define LIMIT_SEEN_STACKS    (1u << 15)
+#define LIMIT_MET_STACKS     (1u << 16) /* twice as many as are remembered at one time */
+#define LIMIT_MET_BYTES      (8u << 20) /* all of them */
 #define LIMIT_RECENT_SETS    (1u << 16)
 #else /* for fuzzers: their inputs of a few KiB fill these, and they are set up for every one */
 #define LIMIT_PENDING_EVENTS (1u << 10)
 #define LIMIT_PENDING_STACKS (1u << 5)
-#define LIMIT_SEEN_STACKS    (1u << 5)
+#define LIMIT_MET_STACKS     (1u << 6)
+#define LIMIT_MET_BYTES      (1u << 14)
 #define LIMIT_RECENT_SETS    (1u << 6)
 #endif
 

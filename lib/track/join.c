@@ -4,7 +4,9 @@
 #include "base/hash.h"
 #include "base/inline.h"
 #include "base/limits.h"
+#include "track/drafts.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,40 +17,99 @@
 
 #define BUCKETS (LIMIT_PENDING_EVENTS * 2)
 
-enum part { PART_KERNEL = 1, PART_USER = 2 };
-
 /* What an event waits under: a record that names nobody waits under no process and no thread. */
 struct key {
     int64_t raw;
     uint32_t boot, pid, tid;
 };
 
+/* In pending.marks, beside the parts of its stack that it has. */
+enum {
+    PART_KERNEL = 1,
+    PART_USER = 2,
+    MARK_LEFT_OUT = 4, /* a part of its stack found no place in the model */
+    MARK_ASIDE = 8,    /* the oldest of the asides is its own when it leaves */
+    MARK_QUEUED = 16,  /* it is found by its queue, not by its place */
+};
+
+/* A row that waits: its first 64 bytes, as they lie in it, but for what is noted here. Rows are the
+ * most of what a trace with stacks takes in memory: 80 bytes an event where the rest of a row, which
+ * is empty yet, would make it 128 and more. */
+struct pending {
+    int64_t time_ns;
+    int64_t order; /* raw time, or the highest before it: never less than those of older events */
+    uint32_t process;
+    uint32_t moment; /* image records before it */
+    uint32_t thread_id;
+    uint32_t user; /* draft of its user frames, or of a whole stack */
+    uint16_t cpu, flags;
+    uint8_t kind;
+    uint8_t marks;
+    uint16_t hook;
+    uint64_t heap, address, size;
+
+    uint32_t thread;
+    uint32_t stream;
+    uint32_t pid;         /* of its header, or REC_NO_ID */
+    uint32_t kernel : 24; /* draft of its kernel frames */
+    uint32_t source : 8;
+};
+
+#define SAME_PLACE(field, row_field)                                                             \
+    _Static_assert(offsetof(struct pending, field) == offsetof(struct eh_event, row_field),      \
+                   "the first line is copied as one")
+SAME_PLACE(time_ns, time_ns);
+SAME_PLACE(order, raw_time);
+SAME_PLACE(process, process);
+SAME_PLACE(moment, heap_index);
+SAME_PLACE(thread_id, thread_id);
+SAME_PLACE(user, stack);
+SAME_PLACE(cpu, cpu);
+SAME_PLACE(flags, flags);
+SAME_PLACE(kind, kind);
+SAME_PLACE(marks, reason);
+SAME_PLACE(hook, hook);
+SAME_PLACE(heap, heap);
+SAME_PLACE(address, address);
+SAME_PLACE(size, size);
+#define LINE_BYTES 64
+_Static_assert(offsetof(struct pending, thread) == LINE_BYTES &&
+                   offsetof(struct eh_event, old_address) == LINE_BYTES,
+               "the first line is copied as one");
+_Static_assert(LIMIT_STACKS <= 1u << 24, "drafts fit in pending.kernel");
+
+#define MOST_SOURCE 0xFFu /* in pending.source */
+
+/* Events are found by their place, which follows from their time, as long as they come in order of
+ * time and not more than so many come at one time. All others are entered in queues. */
+#define RUN_LENGTH 16
+
 /* Where to begin in a queue: all events before that place have the part, or the name. */
 enum from { FROM_KERNEL, FROM_USER, FROM_WHOLE, FROM_NAMED, FROM_AMBIGUOUS, FROMS };
 
-/* Events with the same key, oldest first. Its oldest holds it: places are positions + 1. */
+/* Queued events with the same key, oldest first. The aside of its oldest holds it. */
 struct queue {
-    uint32_t next_key;    /* oldest event of another key in the bucket, 0 at the end */
-    uint32_t last;        /* its youngest event */
+    uint32_t next_key;    /* oldest of another key in the bucket, 0 at the end */
+    uint32_t last;        /* its youngest */
     uint32_t from[FROMS]; /* 0: at the oldest */
     uint32_t named_pid, named_tid; /* what events between FROM_AMBIGUOUS and FROM_NAMED are named */
 };
 
-struct pending {
-    struct eh_event row;
-    struct join_origin origin;
+/* What few events have beside their row. Asides are told by their numbers + 1. */
+struct aside {
+    uint64_t place; /* of its event */
+    int64_t raw;
+    uint64_t old_address, old_size;
+    uint32_t source, boot;
+    /* With MARK_QUEUED: */
     uint32_t bucket;
-    uint32_t next;  /* in its queue: position + 1, 0 at the end */
-    uint32_t parts; /* enum part */
-    uint32_t kernel, user; /* drafts; a whole stack is in `user` with both parts set */
-    uint32_t image_epoch;
-    uint64_t owners_epoch; /* when it came; for those whose header names nobody */
-    uint32_t named_pid, named_tid; /* by stack records with its raw time */
-    uint32_t named_process;
-    bool named, ambiguous;
-    bool left_out; /* a part of its stack found no place in the model */
+    uint32_t next; /* in its queue, 0 at the end */
     bool oldest;   /* of its queue */
-    struct queue queue; /* where it is the oldest */
+    bool named, ambiguous;
+    uint32_t named_pid, named_tid; /* by stack records with its raw time, if its header names nobody */
+    uint32_t named_process;
+    uint64_t owners_epoch; /* when it came */
+    struct queue queue;    /* where it is the oldest */
 };
 
 /* Orphans with the same raw time, oldest first. */
@@ -68,35 +129,31 @@ struct orphan {
 
 #define ORPHAN_BUCKETS LIMIT_PENDING_STACKS
 
-/* A stack seen lately, as recorded, and its draft: spares looking up its images. Longer ones than
- * fit are looked up each time. */
-#define SEEN_BYTES 256
-
-struct seen {
-    uint32_t process, image_epoch, draft;
-    uint32_t shape; /* bytes and pointer size in one number; 0: empty */
-    uint8_t bytes[SEEN_BYTES];
-};
-
 struct join {
-    struct eh_model *model;
-    const struct images *images;
     struct owners *owners;
-    struct pending *ring; /* LIMIT_PENDING_EVENTS */
-    uint32_t oldest, count;
-    uint32_t *buckets; /* the oldest event of a first key: position + 1 */
+    struct eh_model *model;
+    struct eh_event row;  /* that the next event is decoded into */
+    struct pending *ring; /* LIMIT_PENDING_EVENTS, by place */
+    uint64_t oldest, next; /* places: events that have left, and that have come */
+    int64_t time;    /* pending.order of the youngest */
+    uint32_t boot;   /* of events in order */
+    uint32_t run;    /* so many older ones, at most RUN_LENGTH, have that order, too */
+    bool alone;      /* no older one waits under the key of the youngest */
+    uint64_t sorted; /* place of the first of those in order */
+    uint64_t order_end;  /* place behind the youngest in order */
+    int64_t queued_time; /* highest raw time in a queue since `sorted` */
+    struct aside *asides; /* a ring of aside_room, a power of two, by number */
+    uint32_t oldest_aside, aside_count, aside_room;
+    uint32_t *buckets; /* the oldest event of a first key: the aside's number + 1 */
+    uint32_t queued;   /* events in queues */
     uint64_t salt; /* of the buckets' hash */
     struct orphan *orphans; /* a ring of LIMIT_PENDING_STACKS */
     uint32_t oldest_orphan, orphan_count;
     struct bucket *orphan_buckets; /* by raw time */
     uint64_t unmatched;
     struct recent *times;
-    struct seen *seen;
-    uint32_t *image_epochs; /* by process instance */
-    size_t image_epoch_room;
-    uint32_t kernel_epoch;
     uint32_t nobodys; /* events in the window whose header names nobody */
-    uint32_t frame_ids[2 * LIMIT_STACK_FRAMES];
+    struct drafts drafts;
 };
 
 struct join *join_create(struct eh_model *model, const struct images *images,
@@ -106,16 +163,16 @@ struct join *join_create(struct eh_model *model, const struct images *images,
     if (!j)
         return NULL;
     j->model = model;
-    j->images = images;
     j->owners = owners;
     j->salt = hash_salt(j);
     j->times = times;
+    j->time = j->queued_time = INT64_MIN;
     j->orphans = malloc(LIMIT_PENDING_STACKS * sizeof *j->orphans);
     j->orphan_buckets = calloc(ORPHAN_BUCKETS, sizeof *j->orphan_buckets);
     j->ring = malloc(LIMIT_PENDING_EVENTS * sizeof *j->ring);
     j->buckets = calloc(BUCKETS, sizeof *j->buckets);
-    j->seen = calloc(LIMIT_SEEN_STACKS, sizeof *j->seen);
-    if (!j->ring || !j->buckets || !j->seen || !j->orphans || !j->orphan_buckets) {
+    if (drafts_init(&j->drafts, model, images) < 0 || !j->ring || !j->buckets || !j->orphans ||
+        !j->orphan_buckets) {
         join_destroy(j);
         return NULL;
     }
@@ -127,11 +184,11 @@ void join_destroy(struct join *j)
     if (!j)
         return;
     free(j->ring);
+    free(j->asides);
     free(j->buckets);
     free(j->orphans);
     free(j->orphan_buckets);
-    free(j->seen);
-    free(j->image_epochs);
+    drafts_finish(&j->drafts);
     free(j);
 }
 
@@ -142,12 +199,35 @@ static int out_of_memory(struct eh_error *e)
 
 size_t join_waiting(const struct join *j)
 {
-    return j->count;
+    return (size_t)(j->next - j->oldest);
 }
 
 struct eh_event *join_row(struct join *j)
 {
-    return &j->ring[(j->oldest + j->count) % LIMIT_PENDING_EVENTS].row;
+    return &j->row;
+}
+
+void join_images_changed(struct join *j, uint32_t process, uint32_t moment)
+{
+    drafts_images_changed(&j->drafts, process, moment);
+}
+
+static inline struct pending *pending_at(const struct join *j, uint64_t place)
+{
+    return &j->ring[place % LIMIT_PENDING_EVENTS];
+}
+
+/* ---- queues ---- */
+
+/* The aside of a number + 1. */
+static inline struct aside *aside_of(const struct join *j, uint32_t at)
+{
+    return &j->asides[(at - 1) & (j->aside_room - 1)];
+}
+
+static inline struct pending *queued_at(const struct join *j, uint32_t at)
+{
+    return pending_at(j, aside_of(j, at)->place);
 }
 
 static uint32_t bucket_of(const struct join *j, const struct key *k)
@@ -157,178 +237,194 @@ static uint32_t bucket_of(const struct join *j, const struct key *k)
     return (uint32_t)((((uint64_t)k->raw ^ ids * factor) * factor) >> 32) % BUCKETS;
 }
 
-static inline struct key key_of(const struct pending *p)
+static struct key queue_key(const struct join *j, uint32_t at)
 {
-    bool nobody = p->origin.process_id == REC_NO_ID;
-    return (struct key){p->row.raw_time, p->origin.boot, p->origin.process_id,
-                        nobody ? REC_NO_ID : p->row.thread_id};
+    const struct aside *a = aside_of(j, at);
+    const struct pending *p = pending_at(j, a->place);
+    return (struct key){a->raw, a->boot, p->pid, p->pid == REC_NO_ID ? REC_NO_ID : p->thread_id};
 }
 
-static inline bool waits_under(const struct pending *p, const struct key *k)
+static bool waits_under(const struct join *j, uint32_t at, const struct key *k)
 {
-    struct key own = key_of(p);
+    struct key own = queue_key(j, at);
     return own.raw == k->raw && own.tid == k->tid && own.pid == k->pid && own.boot == k->boot;
 }
 
-/* Place of the oldest event that waits under a key, or 0. */
-static inline uint32_t oldest_of(const struct join *j, const struct key *k, uint32_t bucket)
+/* The oldest event that is queued under a key, or 0. */
+static uint32_t oldest_of(const struct join *j, const struct key *k, uint32_t bucket)
 {
-    uint32_t at = j->buckets[bucket];
-    while (at && !waits_under(&j->ring[at - 1], k))
-        at = j->ring[at - 1].queue.next_key;
+    uint32_t at = j->queued ? j->buckets[bucket] : 0;
+    while (at && !waits_under(j, at, k))
+        at = aside_of(j, at)->queue.next_key;
     return at;
 }
 
-static inline uint32_t begin_at(const struct join *j, uint32_t oldest, enum from from)
+static uint32_t begin_at(const struct join *j, uint32_t oldest, enum from from)
 {
-    uint32_t at = j->ring[oldest - 1].queue.from[from];
+    uint32_t at = aside_of(j, oldest)->queue.from[from];
     return at ? at : oldest;
 }
 
 /* The first event of a queue that lacks all of `parts`, or 0. */
-static inline uint32_t first_lacking(struct join *j, uint32_t oldest, uint32_t parts)
+static uint32_t first_lacking(struct join *j, uint32_t oldest, uint32_t parts)
 {
     enum from from = (enum from)(parts - 1);
     uint32_t at = begin_at(j, oldest, from), next;
-    while (j->ring[at - 1].parts & parts && (next = j->ring[at - 1].next))
+    while (queued_at(j, at)->marks & parts && (next = aside_of(j, at)->next))
         at = next;
-    j->ring[oldest - 1].queue.from[from] = at;
-    return j->ring[at - 1].parts & parts ? 0 : at;
+    aside_of(j, oldest)->queue.from[from] = at;
+    return queued_at(j, at)->marks & parts ? 0 : at;
 }
 
-static inline void enter_queue(struct join *j, struct pending *p, uint32_t place)
+static void enter_queue(struct join *j, struct aside *a, uint32_t number)
 {
-    struct key key = key_of(p);
+    struct key key = queue_key(j, number);
     uint32_t bucket = bucket_of(j, &key), oldest = oldest_of(j, &key, bucket);
-    p->bucket = bucket;
-    p->oldest = !oldest;
+    j->queued++;
+    a->bucket = bucket;
+    a->oldest = !oldest;
     if (!oldest) {
-        p->queue = (struct queue){.next_key = j->buckets[bucket], .last = place};
-        j->buckets[bucket] = place;
+        a->queue = (struct queue){.next_key = j->buckets[bucket], .last = number};
+        j->buckets[bucket] = number;
         return;
     }
-    struct queue *q = &j->ring[oldest - 1].queue;
-    j->ring[q->last - 1].next = place;
-    q->last = place;
+    struct queue *q = &aside_of(j, oldest)->queue;
+    aside_of(j, q->last)->next = number;
+    q->last = number;
 }
 
 /* The next in a queue takes the place of its oldest, which leaves. */
-EH_NEVER_INLINE uint32_t inherit(struct join *j, const struct pending *p, uint32_t place)
+static uint32_t inherit(struct join *j, const struct aside *a, uint32_t number)
 {
-    struct pending *next = &j->ring[p->next - 1];
+    struct aside *next = aside_of(j, a->next);
     next->oldest = true;
-    next->queue = p->queue;
+    next->queue = a->queue;
     for (int from = 0; from < FROMS; from++)
-        if (next->queue.from[from] == place)
+        if (next->queue.from[from] == number)
             next->queue.from[from] = 0;
-    return p->next;
+    return a->next;
 }
 
 /* The oldest event of all leaves: its queue goes to the next in it. */
-static inline void leave_queue(struct join *j, const struct pending *p, uint32_t place)
+static void leave_queue(struct join *j, const struct aside *a, uint32_t number)
 {
-    uint32_t *link = &j->buckets[p->bucket];
-    while (*link != place)
-        link = &j->ring[*link - 1].queue.next_key;
-    *link = p->next ? inherit(j, p, place) : p->queue.next_key;
+    uint32_t *link = &j->buckets[a->bucket];
+    while (*link != number)
+        link = &aside_of(j, *link)->queue.next_key;
+    *link = a->next ? inherit(j, a, number) : a->queue.next_key;
+    j->queued--;
 }
 
-static uint32_t image_epoch(const struct join *j, uint32_t process)
+/* Twice the room: asides stay at their numbers. There is room for one for every event at last. */
+static int grow_asides(struct join *j)
 {
-    return j->kernel_epoch + (process < j->image_epoch_room ? j->image_epochs[process] : 0);
-}
-
-void join_images_changed(struct join *j, uint32_t process)
-{
-    size_t before = j->image_epoch_room;
-    if (!process) {
-        j->kernel_epoch++;
-    } else if (ARRAY_RESERVE(j->image_epochs, j->image_epoch_room, process + 1u) == 0) {
-        memset(j->image_epochs + before, 0, (j->image_epoch_room - before) * sizeof(uint32_t));
-        j->image_epochs[process]++;
-    } else {
-        j->kernel_epoch++; /* for all, then */
-    }
-}
-
-/* Moderately good and fast: what is found under it is compared. */
-static inline size_t hash_frames(const struct raw_frames *f, uint32_t process)
-{
-    const uint64_t k = UINT64_C(0x9E3779B97F4A7C15);
-    const uint8_t *at = f->bytes;
-    size_t left = (size_t)f->count * f->pointer_size;
-    uint64_t h = process + left;
-    for (; left >= 32; at += 32, left -= 32) {
-        h = (h + load_u64(at)) * k ^ load_u64(at + 8);
-        h = (h + load_u64(at + 16)) * k ^ load_u64(at + 24);
-    }
-    for (; left >= 8; at += 8, left -= 8)
-        h = (h ^ load_u64(at)) * k;
-    return (size_t)((h * k) >> 32);
-}
-
-/* *ret_draft is 0 where the stack finds no place in the model. */
-static int resolve(struct join *j, const struct pending *p, uint32_t process,
-                   const struct raw_frames *frames, uint32_t *ret_draft)
-{
-    if (frames->count >= LIMIT_STACK_FRAMES)
-        model_leave_out(j->model, EH_LEFT_FRAMES);
-    *ret_draft = 0;
-    for (uint32_t i = 0; i < frames->count; i++) {
-        uint64_t address = raw_frame(frames, i);
-        struct eh_frame f =
-            images_frame(j->images, process, p->origin.boot, p->origin.moment, address,
-                         is_kernel_address(address, frames->pointer_size));
-        if (model_intern_frame(j->model, &f, &j->frame_ids[i]) < 0)
-            return -1;
-        if (!j->frame_ids[i])
-            return 0;
-    }
-    return model_draft_stack(j->model, process, j->frame_ids, frames->count, ret_draft);
-}
-
-static inline bool is_seen(const struct seen *s, uint32_t process, uint32_t image_epoch,
-                           uint32_t shape, const uint8_t *bytes)
-{
-    return s->shape == shape && s->process == process && s->image_epoch == image_epoch &&
-           memcmp(s->bytes, bytes, shape >> 8) == 0;
-}
-
-/* Looks a stack up and keeps it in `s`. */
-EH_NEVER_INLINE int see(struct join *j, struct seen *s, const struct pending *p, uint32_t process,
-                        uint32_t shape, const struct raw_frames *frames)
-{
-    uint32_t draft;
-    if (resolve(j, p, process, frames, &draft) < 0)
+    uint32_t room = j->aside_room ? 2 * j->aside_room : 64;
+    struct aside *asides = malloc(room * sizeof *asides);
+    if (!asides)
         return -1;
-    *s = (struct seen){process, p->image_epoch, draft, shape, {0}};
-    memcpy(s->bytes, frames->bytes, shape >> 8);
+    for (uint32_t n = 0; n < j->aside_count; n++) {
+        uint32_t number = j->oldest_aside + n;
+        asides[number & (room - 1)] = *aside_of(j, number + 1);
+    }
+    free(j->asides);
+    j->asides = asides;
+    j->aside_room = room;
     return 0;
 }
 
-/* The draft for frames as seen by a pending event. */
-static inline int draft_for(struct join *j, const struct pending *p, uint32_t process,
-                            const struct raw_frames *frames, uint32_t *ret_draft)
+/* ---- the search for an event ---- */
+
+static inline int64_t order_at(const struct join *j, uint64_t place)
 {
-    uint32_t length = frames->count * frames->pointer_size;
-    /* The epoch is that of the process its header names: without one there is none to compare. */
-    if (p->origin.process_id == REC_NO_ID || length > SEEN_BYTES)
-        return resolve(j, p, process, frames, ret_draft);
-    uint32_t shape = length << 8 | frames->pointer_size, epoch = p->image_epoch;
-    size_t slot = hash_frames(frames, process) % LIMIT_SEEN_STACKS;
-    struct seen *s = &j->seen[slot];
-    if (!is_seen(s, process, epoch, shape, frames->bytes)) {
-        struct seen *first = s;
-        s = &j->seen[slot ^ 1];
-        if (!is_seen(s, process, epoch, shape, frames->bytes)) {
-            s = first->shape ? s : first;
-            if (see(j, s, p, process, shape, frames) < 0)
-                return -1;
-        }
-    }
-    *ret_draft = s->draft;
-    return 0;
+    return pending_at(j, place)->order;
 }
+
+/* The oldest place from `low` on with that order or a higher one, all from `high` on having it. */
+static uint64_t bisect(const struct join *j, uint64_t low, uint64_t high, int64_t raw)
+{
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (order_at(j, middle) < raw)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The oldest place in order of that raw time or a later one. Stacks come soon: looked for from the
+ * youngest event on, in steps that double. */
+static uint64_t place_of_time(const struct join *j, int64_t raw)
+{
+    uint64_t low = j->sorted > j->oldest ? j->sorted : j->oldest, high = j->next;
+    for (uint64_t step = 1; high > low; step *= 2) {
+        uint64_t at = high - low > step ? high - step : low;
+        if (order_at(j, at) < raw)
+            return bisect(j, at + 1, high, raw);
+        high = at;
+    }
+    return high;
+}
+
+/* The events under a key, oldest first: those in order, then those queued. */
+struct walk {
+    struct key key;
+    uint64_t place, end; /* where events in order may be */
+    uint32_t next;       /* that is queued */
+    uint32_t number;     /* of the event's aside, where it was queued */
+};
+
+static inline struct walk walk_from_oldest(const struct join *j, const struct key *key)
+{
+    struct walk w = {.key = *key};
+    if (key->pid != REC_NO_ID && key->boot == j->boot) {
+        w.place = place_of_time(j, key->raw);
+        w.end = j->next - w.place < RUN_LENGTH ? j->next : w.place + RUN_LENGTH;
+    }
+    if (j->queued)
+        w.next = oldest_of(j, key, bucket_of(j, key));
+    return w;
+}
+
+static inline struct pending *walk_in_order(const struct join *j, struct walk *w)
+{
+    while (w->place < w->end) {
+        struct pending *p = pending_at(j, w->place++);
+        if (p->order != w->key.raw)
+            w->place = w->end;
+        else if (p->pid == w->key.pid && p->thread_id == w->key.tid && !(p->marks & MARK_QUEUED))
+            return p;
+    }
+    return NULL;
+}
+
+static struct pending *walk_queue(const struct join *j, struct walk *w)
+{
+    w->number = w->next;
+    if (!w->number)
+        return NULL;
+    w->next = aside_of(j, w->number)->next;
+    return queued_at(j, w->number);
+}
+
+static inline struct pending *walk_on(const struct join *j, struct walk *w)
+{
+    struct pending *p = walk_in_order(j, w);
+    return p ? p : walk_queue(j, w);
+}
+
+/* The first event under a key that lacks all of `parts`, and the walk behind it; or NULL. */
+static inline struct pending *walk_to_lacking(struct join *j, struct walk *w, uint32_t parts)
+{
+    struct pending *p;
+    while ((p = walk_in_order(j, w)))
+        if (!(p->marks & parts))
+            return p;
+    w->next = w->next ? first_lacking(j, w->next, parts) : 0;
+    return walk_queue(j, w);
+}
+
+/* ---- stacks ---- */
 
 /* Kernel frames come first, so the ends of a stack tell which parts it holds. */
 static inline uint32_t parts_of(const struct raw_frames *f)
@@ -340,12 +436,11 @@ static inline uint32_t parts_of(const struct raw_frames *f)
     return (user | !kernel) ? (kernel * PART_KERNEL | PART_USER) : PART_KERNEL;
 }
 
-static void set_part(struct pending *p, uint32_t parts, uint32_t draft)
+static inline void set_part(struct pending *p, uint32_t parts, uint32_t draft)
 {
-    p->parts |= parts;
-    p->left_out |= !draft;
+    p->marks |= (uint8_t)(parts | (draft ? 0 : MARK_LEFT_OUT));
     if (parts == PART_KERNEL)
-        p->kernel = draft;
+        p->kernel = draft & 0xFFFFFF;
     else
         p->user = draft;
 }
@@ -355,14 +450,23 @@ static bool has_part(const struct pending *p, uint32_t parts, uint32_t draft)
     return draft && (parts == PART_KERNEL ? p->kernel : p->user) == draft;
 }
 
-int join_own_stack(struct join *j, const struct raw_frames *frames, struct eh_error *e)
+/* The draft for frames as seen by a pending event of a process. */
+EH_NEVER_INLINE int draft_for(struct join *j, const struct pending *p, uint32_t process, uint32_t boot,
+                     const struct raw_frames *frames, uint32_t *ret_draft, struct eh_error *e)
 {
-    struct pending *p = &j->ring[(j->oldest + j->count - 1) % LIMIT_PENDING_EVENTS];
+    struct frames_origin o = {process, boot, p->moment};
+    return drafts_find(&j->drafts, &o, frames, ret_draft) < 0 ? out_of_memory(e) : 0;
+}
+
+int join_own_stack(struct join *j, const struct raw_frames *frames, uint32_t boot,
+                   struct eh_error *e)
+{
+    struct pending *p = pending_at(j, j->next - 1);
     uint32_t draft;
     if (!frames->count)
         return 0;
-    if (draft_for(j, p, p->row.process, frames, &draft) < 0)
-        return out_of_memory(e);
+    if (draft_for(j, p, p->process, boot, frames, &draft, e) < 0)
+        return -1;
     set_part(p, PART_KERNEL | PART_USER, draft);
     return 0;
 }
@@ -374,53 +478,53 @@ struct search {
     const struct join_origin *origin;
     uint32_t parts;
     struct pending *taken;  /* the event the part goes to */
+    uint32_t number;        /* of its aside, where it was queued */
     struct pending *repeat; /* an event that has just this part */
 };
 
 /* The process whose images a candidate's stack lies in. */
 static int owner_of(struct join *j, const struct search *s, const struct pending *p,
-                    uint32_t *ret_process, struct eh_error *e)
+                    uint32_t number, uint32_t *ret_process, struct eh_error *e)
 {
-    if (p->origin.process_id != REC_NO_ID) {
-        *ret_process = p->row.process;
+    *ret_process = p->process;
+    if (p->pid != REC_NO_ID)
         return 0;
-    }
-    return owners_process_at(j->owners, s->origin->boot, s->stack->pid, p->owners_epoch,
-                             ret_process, e);
+    return owners_process_at(j->owners, s->origin->boot, s->stack->pid,
+                             aside_of(j, number)->owners_epoch, ret_process, e);
 }
 
-/* An event of the queue that has just this part. */
-static int find_repeat(struct join *j, struct search *s, uint32_t oldest, struct eh_error *e)
+/* An event under the key that has just this part. */
+static int find_repeat(struct join *j, struct search *s, struct walk w, struct eh_error *e)
 {
-    uint32_t at = oldest;
-    for (int n = 0; at && n < CANDIDATES && !s->repeat; n++, at = j->ring[at - 1].next) {
-        struct pending *p = &j->ring[at - 1];
+    for (int n = 0; n < CANDIDATES && !s->repeat; n++) {
+        struct pending *p = walk_on(j, &w);
         uint32_t process, draft;
-        if (owner_of(j, s, p, &process, e) < 0)
+        if (!p)
+            return 0;
+        if (owner_of(j, s, p, w.number, &process, e) < 0 ||
+            draft_for(j, p, process, s->origin->boot, s->frames, &draft, e) < 0)
             return -1;
-        if (draft_for(j, p, process, s->frames, &draft) < 0)
-            return out_of_memory(e);
         if (has_part(p, s->parts, draft))
             s->repeat = p;
     }
     return 0;
 }
 
-/* The first event of the queue that lacks the part takes it, if there is one among those next to
+/* The first event under the key that lacks the part takes it, if there is one among those next to
  * it, the first of the record's own stream. */
 static int find_event(struct join *j, struct search *s, const struct key *key, struct eh_error *e)
 {
-    uint32_t oldest = oldest_of(j, key, bucket_of(j, key));
-    if (!oldest)
-        return 0;
-    uint32_t at = first_lacking(j, oldest, s->parts);
-    if (!at)
-        return find_repeat(j, s, oldest, e);
-    s->taken = &j->ring[at - 1];
-    for (int n = 0; at && n < CANDIDATES; n++, at = j->ring[at - 1].next) {
-        struct pending *p = &j->ring[at - 1];
-        if (!(p->parts & s->parts) && p->origin.stream == s->origin->stream) {
+    const struct walk begin = walk_from_oldest(j, key);
+    struct walk w = begin;
+    struct pending *p = walk_to_lacking(j, &w, s->parts);
+    if (!p)
+        return find_repeat(j, s, begin, e);
+    s->taken = p;
+    s->number = w.number;
+    for (int n = 0; p && n < CANDIDATES; n++, p = walk_on(j, &w)) {
+        if (!(p->marks & s->parts) && p->stream == s->origin->stream) {
             s->taken = p;
+            s->number = w.number;
             break;
         }
     }
@@ -428,26 +532,26 @@ static int find_event(struct join *j, struct search *s, const struct key *key, s
 }
 
 /* A record that names nobody learns its owner from stack records with its time, if they name one. */
-static int name_owner(struct join *j, struct pending *p, uint32_t boot, uint32_t pid, uint32_t tid,
+static int name_owner(struct join *j, struct aside *a, uint32_t pid, uint32_t tid,
                       struct eh_error *e)
 {
-    if (p->named) {
-        p->ambiguous |= p->named_pid != pid || p->named_tid != tid;
+    if (a->named) {
+        a->ambiguous |= a->named_pid != pid || a->named_tid != tid;
         return 0;
     }
-    p->named = true;
-    p->named_pid = pid;
-    p->named_tid = tid;
-    return owners_process_at(j->owners, boot, pid, p->owners_epoch, &p->named_process, e);
+    a->named = true;
+    a->named_pid = pid;
+    a->named_tid = tid;
+    return owners_process_at(j->owners, a->boot, pid, a->owners_epoch, &a->named_process, e);
 }
 
 static void make_ambiguous(struct join *j, uint32_t oldest)
 {
     uint32_t at = begin_at(j, oldest, FROM_AMBIGUOUS), end = begin_at(j, oldest, FROM_NAMED);
-    for (; at != end; at = j->ring[at - 1].next)
-        j->ring[at - 1].ambiguous = true;
-    j->ring[end - 1].ambiguous = true;
-    j->ring[oldest - 1].queue.from[FROM_AMBIGUOUS] = end;
+    for (; at != end; at = aside_of(j, at)->next)
+        aside_of(j, at)->ambiguous = true;
+    aside_of(j, end)->ambiguous = true;
+    aside_of(j, oldest)->queue.from[FROM_AMBIGUOUS] = end;
 }
 
 /* Each event is looked at when it is named, and once more when another name is told. */
@@ -460,15 +564,15 @@ int join_name_owner(struct join *j, const struct stack_record *s, const struct j
     uint32_t oldest = oldest_of(j, &nobody, bucket_of(j, &nobody));
     if (!oldest)
         return 0;
-    struct queue *q = &j->ring[oldest - 1].queue;
+    struct queue *q = &aside_of(j, oldest)->queue;
     if (q->from[FROM_NAMED] && (q->named_pid != s->pid || q->named_tid != s->tid))
         make_ambiguous(j, oldest);
     q->named_pid = s->pid;
     q->named_tid = s->tid;
     uint32_t at = begin_at(j, oldest, FROM_NAMED);
-    for (uint32_t next = at; next; next = j->ring[at - 1].next) {
+    for (uint32_t next = at; next; next = aside_of(j, at)->next) {
         at = next;
-        if (name_owner(j, &j->ring[at - 1], o->boot, s->pid, s->tid, e) < 0)
+        if (name_owner(j, aside_of(j, at), s->pid, s->tid, e) < 0)
             return -1;
     }
     q->from[FROM_NAMED] = at;
@@ -478,10 +582,9 @@ int join_name_owner(struct join *j, const struct stack_record *s, const struct j
 static int give_part(struct join *j, const struct search *s, struct eh_error *e)
 {
     uint32_t process, draft;
-    if (owner_of(j, s, s->taken, &process, e) < 0)
+    if (owner_of(j, s, s->taken, s->number, &process, e) < 0 ||
+        draft_for(j, s->taken, process, s->origin->boot, s->frames, &draft, e) < 0)
         return -1;
-    if (draft_for(j, s->taken, process, s->frames, &draft) < 0)
-        return out_of_memory(e);
     set_part(s->taken, s->parts, draft);
     return 1;
 }
@@ -503,16 +606,16 @@ int join_stack(struct join *j, const struct stack_record *s, const struct raw_fr
     return search.repeat != NULL;
 }
 
-int join_following(struct join *j, const struct stack_record *s, struct eh_error *e)
+int join_following(struct join *j, const struct stack_record *s, uint32_t boot, struct eh_error *e)
 {
-    uint32_t last = (j->oldest + j->count - 1) % LIMIT_PENDING_EVENTS, parts = parts_of(&s->frames);
-    struct pending *p = &j->ring[last];
-    if (p->row.raw_time != s->event_raw || p->row.thread_id != s->tid ||
-        p->origin.process_id != s->pid || p->parts & parts || !parts || s->pid == REC_NO_ID ||
-        !p->oldest) /* an older event may wait for it */
+    struct pending *p = pending_at(j, j->next - 1);
+    uint32_t parts = parts_of(&s->frames);
+    if (j->row.raw_time != s->event_raw || p->thread_id != s->tid || p->pid != s->pid ||
+        p->marks & parts || !parts || !j->alone) /* an older event may wait for it */
         return 0;
+    struct frames_origin o = {p->process, boot, p->moment};
     uint32_t draft;
-    if (draft_for(j, p, p->row.process, &s->frames, &draft) < 0)
+    if (drafts_find(&j->drafts, &o, &s->frames, &draft) < 0) /* draft_for() without a call: 30 */
         return out_of_memory(e);
     set_part(p, parts, draft);
     return 1;
@@ -543,13 +646,13 @@ static void drop_orphan(struct join *j)
 int join_keep(struct join *j, const struct stack_record *s, const struct raw_frames *frames,
               const struct join_origin *o, struct eh_error *e)
 {
-    struct pending as_if = {.origin = *o}; /* the header of a stack record names nobody */
     uint32_t process, draft = 0;
     if (owners_process(j->owners, o->boot, s->pid, &process, e) < 0)
         return -1;
     if (frames && !frames->count)
         frames = NULL;
-    if (frames && draft_for(j, &as_if, process, frames, &draft) < 0)
+    struct frames_origin as_if = {process, o->boot, o->moment};
+    if (frames && drafts_find(&j->drafts, &as_if, frames, &draft) < 0)
         return out_of_memory(e);
     if (j->orphan_count == LIMIT_PENDING_STACKS)
         drop_orphan(j);
@@ -585,7 +688,7 @@ static void adopt_part(struct pending *p, struct orphan *o)
 {
     if (!o->draft || o->settled)
         return;
-    if (!(p->parts & o->parts))
+    if (!(p->marks & o->parts))
         set_part(p, o->parts, o->draft);
     else if (!has_part(p, o->parts, o->draft))
         return;
@@ -600,90 +703,187 @@ static uint32_t first_unsettled(const struct join *j, struct bucket *b)
     return b->from;
 }
 
-/* Stacks that came before their event. Settled ones still tell whose an event is that names nobody. */
-static int adopt(struct join *j, struct pending *p, struct eh_error *e)
+/* Stacks that came before their event. Settled ones still tell whose an event is that names nobody:
+ * then `a` is its aside. */
+static int adopt(struct join *j, struct pending *p, const struct key *key, struct aside *a,
+                 struct eh_error *e)
 {
-    struct bucket *b = orphan_bucket(j, p->row.raw_time);
-    bool nobody = p->origin.process_id == REC_NO_ID;
+    struct bucket *b = orphan_bucket(j, key->raw);
+    bool nobody = key->pid == REC_NO_ID;
     uint32_t at = nobody ? b->first : first_unsettled(j, b);
     for (int n = 0; at && n < CANDIDATES; n++, at = j->orphans[at - 1].next) {
         struct orphan *o = &j->orphans[at - 1];
-        if (o->raw != p->row.raw_time || o->boot != p->origin.boot ||
-            (!nobody && (o->pid != p->origin.process_id || o->tid != p->row.thread_id)))
+        if (o->raw != key->raw || o->boot != key->boot ||
+            (!nobody && (o->pid != key->pid || o->tid != key->tid)))
             continue;
-        if (nobody && name_owner(j, p, o->boot, o->pid, o->tid, e) < 0)
+        if (nobody && name_owner(j, a, o->pid, o->tid, e) < 0)
             return -1;
         adopt_part(p, o);
     }
     return 0;
 }
 
-int join_put(struct join *j, const struct join_origin *o, struct eh_error *e)
+/* ---- the window ---- */
+
+/* Whether the next event is in order of time with those before. Where none waits that is, order
+ * begins anew: one time far ahead, or another boot, does not put all after it in queues. */
+static bool goes_on_in_order(struct join *j, uint32_t boot, int64_t raw)
 {
-    uint32_t at = (j->oldest + j->count++) % LIMIT_PENDING_EVENTS;
-    struct pending *p = &j->ring[at];
-    p->origin = *o;
-    p->next = p->parts = p->kernel = p->user = 0;
-    p->image_epoch = image_epoch(j, p->row.process);
-    p->named = p->ambiguous = p->left_out = p->oldest = false;
-    if (p->row.kind >= EH_HEAP_KINDS)
-        return 0;
-    if (o->process_id == REC_NO_ID) {
-        j->nobodys++;
-        p->owners_epoch = owners_epoch(j->owners);
+    bool goes_on = boot == j->boot && raw >= j->time;
+    if (!goes_on && (j->order_end > j->oldest || (j->queued && raw <= j->queued_time))) {
+        j->run += j->run < RUN_LENGTH;
+        return false;
     }
-    enter_queue(j, p, at + 1);
-    return j->orphan_count ? adopt(j, p, e) : 0;
+    if (!goes_on)
+        j->sorted = j->next;
+    j->run = goes_on && raw == j->time ? j->run + (j->run < RUN_LENGTH) : 0;
+    j->boot = boot;
+    j->time = raw;
+    j->order_end = j->next + 1;
+    return true;
 }
 
-/* Both parts as one draft: kernel frames first. */
-static int join_parts(struct join *j, const struct pending *p, uint32_t *ret_draft)
+/* Notes beside an event what does not fit in its row, and where it is queued that it is. 0, or -1
+ * without memory. */
+static int set_aside(struct join *j, struct pending *p, const struct join_origin *o, bool queued)
 {
-    struct eh_stack kernel = model_draft(j->model, p->kernel);
-    struct eh_stack user = model_draft(j->model, p->user);
-    memcpy(j->frame_ids, kernel.frames, kernel.depth * sizeof *kernel.frames);
-    memcpy(j->frame_ids + kernel.depth, user.frames, user.depth * sizeof *user.frames);
-    return model_draft_stack(j->model, user.process, j->frame_ids, kernel.depth + user.depth,
-                             ret_draft);
+    if (j->aside_count == j->aside_room && grow_asides(j) < 0)
+        return -1;
+    uint32_t number = (j->oldest_aside + j->aside_count++) % LIMIT_PENDING_EVENTS;
+    struct aside *a = aside_of(j, number + 1);
+    *a = (struct aside){
+        .place = j->next,
+        .raw = j->row.raw_time,
+        .old_address = j->row.old_address,
+        .old_size = j->row.old_size,
+        .source = j->row.source,
+        .boot = o->boot,
+    };
+    p->marks |= MARK_ASIDE;
+    if (!queued)
+        return 0;
+    p->marks |= MARK_QUEUED;
+    if (o->process_id == REC_NO_ID) {
+        j->nobodys++;
+        a->owners_epoch = owners_epoch(j->owners);
+    }
+    if (!j->queued || a->raw > j->queued_time)
+        j->queued_time = a->raw;
+    enter_queue(j, a, number + 1);
+    return 0;
+}
+
+/* An event at a time with others, not in order, or with more than its row holds; or no event. */
+EH_NEVER_INLINE int put_other(struct join *j, struct pending *p, const struct join_origin *o)
+{
+    const struct eh_event *row = &j->row;
+    bool waits = row->kind < EH_HEAP_KINDS, nobody = o->process_id == REC_NO_ID;
+    bool in_order = goes_on_in_order(j, o->boot, row->raw_time);
+    struct key key = {row->raw_time, o->boot, o->process_id, nobody ? REC_NO_ID : row->thread_id};
+    struct walk older = walk_from_oldest(j, &key);
+    j->alone = waits && !nobody && ((in_order && !j->run) || !walk_on(j, &older));
+    p->order = j->time;
+    bool queued = waits && (!in_order || j->run == RUN_LENGTH || nobody);
+    if (queued || !in_order || row->kind == EH_REALLOC || row->source > MOST_SOURCE)
+        return set_aside(j, p, o, queued);
+    return 0;
+}
+
+static int adopt_orphans(struct join *j, struct pending *p, const struct join_origin *o,
+                         struct eh_error *e)
+{
+    if (p->kind >= EH_HEAP_KINDS)
+        return 0;
+    bool queued = p->marks & MARK_QUEUED;
+    struct key key = {j->row.raw_time, o->boot, p->pid, p->thread_id};
+    return adopt(j, p, &key, queued ? aside_of(j, j->oldest_aside + j->aside_count) : NULL, e);
+}
+
+static inline int put(struct join *j, const struct join_origin *o, struct eh_error *e)
+{
+    const struct eh_event *row = &j->row;
+    struct pending *p = pending_at(j, j->next);
+    memcpy(p, row, LINE_BYTES);
+    p->moment = o->moment;
+    p->user = p->kernel = 0;
+    p->marks = 0;
+    p->thread = row->thread;
+    p->stream = o->stream;
+    p->pid = o->process_id;
+    p->source = row->source & MOST_SOURCE;
+    /* Nearly all: no search, no queue. */
+    if (row->raw_time > j->time && o->boot == j->boot && row->kind <= EH_FREE &&
+        row->source <= MOST_SOURCE && o->process_id != REC_NO_ID) {
+        j->time = row->raw_time;
+        j->order_end = j->next + 1;
+        j->run = 0;
+        j->alone = true;
+    } else if (put_other(j, p, o) < 0) {
+        return out_of_memory(e);
+    }
+    j->next++;
+    return j->orphan_count ? adopt_orphans(j, p, o, e) : 0;
+}
+
+int join_put(struct join *j, const struct join_origin *o, struct eh_error *e)
+{
+    return put(j, o, e);
+}
+
+int join_put_common(struct join *j, const struct join_origin *o, struct eh_error *e)
+{
+    return put(j, o, e);
 }
 
 static int set_stack(struct join *j, const struct pending *p, struct eh_event *row)
 {
-    if (!p->parts)
-        return 0;
     uint32_t draft = p->kernel ? p->kernel : p->user;
-    if (p->kernel && p->user && join_parts(j, p, &draft) < 0)
+    if (p->kernel && p->user && drafts_join(&j->drafts, p->kernel, p->user, &draft) < 0)
         return -1;
-    if (p->left_out || !draft) {
+    if (p->marks & MARK_LEFT_OUT || !draft) {
         model_leave_out(j->model, EH_LEFT_STACKS);
         return 0;
     }
     return model_publish_stack(j->model, draft, &row->stack);
 }
 
-static int settle(struct join *j, struct pending *p, struct eh_event *row, struct eh_error *e)
+/* What is noted beside the oldest event, into its row. 1, 0 when it is not known whose it is, -1. */
+EH_NEVER_INLINE int take_aside(struct join *j, const struct pending *p, struct eh_event *row,
+                               struct eh_error *e)
 {
-    *row = p->row;
-    if (p->ambiguous)
-        return 0;
-    if (p->named) {
-        row->process = p->named_process;
-        row->flags |= row->process ? 0 : EH_UNTRACKED;
-        row->thread_id = p->named_tid;
-        if (owners_thread(j->owners, row->process, row->thread_id, &row->thread, e) < 0)
-            return -1;
+    uint32_t number = j->oldest_aside;
+    struct aside *a = aside_of(j, number + 1);
+    j->oldest_aside = (number + 1) % LIMIT_PENDING_EVENTS;
+    j->aside_count--;
+    row->raw_time = a->raw;
+    row->source = a->source;
+    if (row->kind == EH_REALLOC) {
+        row->old_address = a->old_address;
+        row->old_size = a->old_size;
     }
-    return set_stack(j, p, row) < 0 ? out_of_memory(e) : 0;
+    if (!(p->marks & MARK_QUEUED))
+        return 1;
+    leave_queue(j, a, number + 1);
+    j->nobodys -= p->pid == REC_NO_ID;
+    if (a->ambiguous || !a->named)
+        return !a->ambiguous;
+    row->process = a->named_process;
+    row->flags |= row->process ? 0 : EH_UNTRACKED;
+    row->thread_id = a->named_tid;
+    return owners_thread(j->owners, row->process, row->thread_id, &row->thread, e) < 0 ? -1 : 1;
 }
 
 int join_take(struct join *j, struct eh_event *row, struct eh_error *e)
 {
-    struct pending *p = &j->ring[j->oldest];
-    if (p->row.kind < EH_HEAP_KINDS) {
-        leave_queue(j, p, j->oldest + 1);
-        j->nobodys -= p->origin.process_id == REC_NO_ID;
-    }
-    j->oldest = (j->oldest + 1) % LIMIT_PENDING_EVENTS;
-    j->count--;
-    return settle(j, p, row, e);
+    struct pending *p = pending_at(j, j->oldest);
+    memcpy(row, p, LINE_BYTES);
+    memset((uint8_t *)row + LINE_BYTES, 0, sizeof *row - LINE_BYTES);
+    row->heap_index = row->stack = row->reason = 0;
+    row->thread = p->thread;
+    row->source = p->source;
+    int known = p->marks & MARK_ASIDE ? take_aside(j, p, row, e) : 1;
+    j->oldest++;
+    if (known > 0 && p->marks & (PART_KERNEL | PART_USER) && set_stack(j, p, row) < 0)
+        return out_of_memory(e);
+    return known < 0 ? -1 : 0;
 }
