@@ -92,7 +92,7 @@ static void tell_once(struct eh_reader *r, bool *told, const struct etl_stream *
         return;
     *told = true;
     int64_t offset = s->open_offset + (s->current - s->bytes);
-    notice(&r->trace.notices, EH_WARNING, s->file->path, offset, 0, "%s", text);
+    notices_tell(&r->trace.notices, EH_WARNING, s->file->path, offset, 0, "%s", text);
 }
 
 /* ---- opening ---- */
@@ -928,8 +928,8 @@ static void tell_left_out(struct eh_reader *r)
         if (!r->stats.left_out[what])
             continue;
         snprintf(text, sizeof text, left_out_texts[what].text, (unsigned)limit);
-        notice(&r->trace.notices, EH_DAMAGE, r->trace.files[0].path, EH_NO_OFFSET, 0, "%llu %s",
-               (unsigned long long)r->stats.left_out[what], text);
+        notices_tell(&r->trace.notices, EH_DAMAGE, r->trace.files[0].path, EH_NO_OFFSET, 0,
+                     "%llu %s", (unsigned long long)r->stats.left_out[what], text);
     }
 }
 

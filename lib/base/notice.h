@@ -3,8 +3,6 @@
 #ifndef ETLHEAP_BASE_NOTICE_H
 #define ETLHEAP_BASE_NOTICE_H
 
-#include "base/error.h"
-
 #include <stdint.h>
 
 enum eh_severity {
@@ -20,14 +18,5 @@ struct eh_notice {
     int64_t length;    /* bytes concerned, or 0 */
     const char *text;  /* UTF-8, one line; valid during the call */
 };
-
-/* Where notices go; `tell` may be NULL. */
-struct notices {
-    void (*tell)(void *context, const struct eh_notice *n);
-    void *context;
-};
-
-void notice(const struct notices *to, enum eh_severity severity, const char *input, int64_t offset,
-            int64_t length, const char *format, ...) EH_PRINTF(6, 7);
 
 #endif

@@ -45,8 +45,8 @@ static uint16_t processor(const struct buffer_head *h)
 static void tell_damage(struct index *x, int64_t at, int64_t length, const char *what)
 {
     x->file->damaged = true;
-    notice(x->notices, EH_DAMAGE, x->file->path, at, length, "%s (%lld bytes)", what,
-           (long long)length);
+    notices_tell(x->notices, EH_DAMAGE, x->file->path, at, length, "%s (%lld bytes)", what,
+                 (long long)length);
 }
 
 static void tell_session(struct index *x, int64_t at, const struct etl_header *h)
@@ -54,14 +54,16 @@ static void tell_session(struct index *x, int64_t at, const struct etl_header *h
     x->counts->events_lost += h->events_lost;
     x->counts->buffers_lost += h->buffers_lost;
     if (h->clock_assumed)
-        notice(x->notices, EH_WARNING, x->file->path, at, 0,
-               "the header names no usable clock frequency; 10 MHz is assumed, so times may be "
-               "off");
+        notices_tell(
+            x->notices, EH_WARNING, x->file->path, at, 0,
+            "the header names no usable clock frequency; 10 MHz is assumed, so times may be "
+            "off");
     if (h->events_lost || h->buffers_lost)
-        notice(x->notices, EH_WARNING, x->file->path, at, 0,
-               "the recording session lost %u events and %u buffers; record again with more or "
-               "larger buffers (xperf -BufferSize, -MinBuffers)",
-               (unsigned)h->events_lost, (unsigned)h->buffers_lost);
+        notices_tell(
+            x->notices, EH_WARNING, x->file->path, at, 0,
+            "the recording session lost %u events and %u buffers; record again with more or "
+            "larger buffers (xperf -BufferSize, -MinBuffers)",
+            (unsigned)h->events_lost, (unsigned)h->buffers_lost);
 }
 
 static void enter_session(struct index *x, int64_t at, const struct etl_header *h)
@@ -335,7 +337,7 @@ static void tell_missing(struct index *x)
     struct etl_file *f = x->file;
     uint32_t written = f->segments[0].header.buffers_written;
     if (f->segment_count == 1 && !f->damaged && f->buffer_count < written)
-        notice(
+        notices_tell(
             x->notices, EH_NOTE, f->path, EH_NO_OFFSET, 0,
             "holds %zu of the %u buffers that its header names; it may have been cut between two "
             "buffers",
@@ -351,11 +353,12 @@ static void tell_losses(struct index *x)
         if (f->segments[i].header.events_lost || f->segments[i].header.buffers_lost)
             return;
     if (x->marked)
-        notice(x->notices, EH_WARNING, f->path, x->first_marked, 0,
-               "the recording session marked %llu of its buffers, of which this is the first, as "
-               "having lost events; record again with more or larger buffers (xperf -BufferSize, "
-               "-MinBuffers)",
-               (unsigned long long)x->marked);
+        notices_tell(
+            x->notices, EH_WARNING, f->path, x->first_marked, 0,
+            "the recording session marked %llu of its buffers, of which this is the first, as "
+            "having lost events; record again with more or larger buffers (xperf -BufferSize, "
+            "-MinBuffers)",
+            (unsigned long long)x->marked);
 }
 
 static int64_t leave_rest(struct index *x, int64_t at)
@@ -401,7 +404,7 @@ int etl_file_open(struct etl_file *file, const char *path, struct etl_counts *co
     if (broken) {
         counts->inputs_truncated++;
         file->damaged = true;
-        notice(notices, EH_DAMAGE, path, offset, 0, "%s", broken);
+        notices_tell(notices, EH_DAMAGE, path, offset, 0, "%s", broken);
     }
     if (index_file(&x) < 0) {
         etl_file_close(file);

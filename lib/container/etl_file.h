@@ -4,7 +4,7 @@
 #define ETLHEAP_CONTAINER_ETL_FILE_H
 
 #include "base/error.h"
-#include "base/notice.h"
+#include "base/notices.h"
 #include "container/etl_header.h"
 #include "io/source.h"
 

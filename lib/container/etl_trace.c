@@ -147,9 +147,9 @@ static void tell_repeated(const struct etl_trace *t)
     for (const struct etl_file *f = t->files; f < last; f++) {
         if (!same_recording(f, last))
             continue;
-        notice(&t->notices, EH_WARNING, last->path, EH_NO_OFFSET, 0,
-               "is the same recording as %s, so its events count twice; give each file once",
-               f->path);
+        notices_tell(&t->notices, EH_WARNING, last->path, EH_NO_OFFSET, 0,
+                     "is the same recording as %s, so its events count twice; give each file once",
+                     f->path);
         return;
     }
 }
@@ -216,8 +216,8 @@ static void tell_damage(struct etl_trace *t, const struct etl_stream *s, int64_t
     if (!t->telling || s->open_cut)
         return;
     t->counts.buffers_damaged++;
-    notice(&t->notices, EH_DAMAGE, s->file->path, at, (int64_t)length, "%s (%zu bytes)", what,
-           length);
+    notices_tell(&t->notices, EH_DAMAGE, s->file->path, at, (int64_t)length, "%s (%zu bytes)", what,
+                 length);
 }
 
 /* The end mark ends a buffer's records; data behind it means that the mark is damage. */

@@ -1,9 +1,9 @@
-#include "base/notice.h"
+#include "base/notices.h"
 
 #include <stdio.h>
 
-void notice(const struct notices *to, enum eh_severity severity, const char *input, int64_t offset,
-            int64_t length, const char *format, ...)
+void notices_tell(const struct notices *to, enum eh_severity severity, const char *input,
+                  int64_t offset, int64_t length, const char *format, ...)
 {
     if (!to->tell)
         return;
