@@ -477,7 +477,8 @@ static int conclude(struct conversion *c)
     if (!tells_only(c) && stats->heap_events_total == 0)
         report_no_heap_events(r, c->inputs[0]);
     if (c->filtered && stats->heap_events_total && !c->filter.shown)
-        report_warning(r, "no heap event passes the filters");
+        report_warning(r, "no heap event passes the filters; etlinfo lists processes and heaps, "
+                          "and --process takes whole names ('edit*')");
     if (!tells_only(c) && !c->settings.quiet)
         report_summary(r, pieces_title(&c->data), eh_model(c->reader), stats,
                        c->filtered ? &c->filter.shown : NULL);

@@ -35,7 +35,7 @@ class Completions(CliTestCase):
         done = subprocess.run(['bash', '-c', text], capture_output=True, text=True, check=True,
                               cwd=self.folder)
         self.assertEqual(done.stderr, '')
-        return done.stdout.split()
+        return done.stdout.splitlines()
 
     def test_bash(self):
         self.write('heap.etl', '')
@@ -46,7 +46,10 @@ class Completions(CliTestCase):
         self.assertEqual(self.complete('etl2csv', '-o', 'hea'), ['heap.etl'])
         self.assertEqual(self.complete('etlgen', 'ben'), ['bench'])
         self.assertEqual(self.complete('etlgen', 'bench', '--comp'), ['--compress'])
-        self.assertEqual(self.complete('etlgen', 'case', '--comp'), [])
+        self.assertEqual(self.complete('etlgen', 'case', '--comp'), [''])
+        self.write('a b.etl', '')
+        self.assertEqual(self.complete('etl2csv', 'a'), ['a b.etl'])
+        self.assertEqual(self.complete('etl2csv', '-o', 'a'), ['a b.etl'])
 
     def test_every_option_is_there(self):
         for command, subs in COMMANDS.items():
