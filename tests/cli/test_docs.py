@@ -66,7 +66,13 @@ class ReadmeCommands(unittest.TestCase):
 
 
 class Installed(unittest.TestCase):
-    """Installs into a scratch folder and builds the README's program against it."""
+    """Installs into a scratch folder and looks at what is there."""
+
+    def install(self, folder):
+        if not shutil.which('meson'):
+            self.skipTest('needs meson')
+        subprocess.run(['meson', 'install', '-C', build_folder(), '--no-rebuild', '--quiet',
+                        '--destdir', folder], check=True, capture_output=True)
 
     def flags(self):
         options = subprocess.run(['meson', 'introspect', '--buildoptions', build_folder()],
@@ -74,14 +80,25 @@ class Installed(unittest.TestCase):
         sanitize = [o['value'] for o in json.loads(options) if o['name'] == 'b_sanitize'][0]
         return [] if sanitize == 'none' else ['-fsanitize=' + sanitize]
 
+    def test_every_program_has_a_page_and_completions(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.install(folder)
+            files = {os.path.join(os.path.basename(d), f) for d, _, names in os.walk(folder)
+                     for f in names}
+            programs = [os.path.basename(f) for f in files if f.startswith('bin/')]
+            self.assertIn('etl2csv', programs)
+            for name in programs:
+                for wanted in ('man1/%s.1', 'completions/%s.bash', 'site-functions/_%s',
+                               'vendor_completions.d/%s.fish'):
+                    self.assertIn(wanted % name, files)
+
     def test_readme_program_builds_and_runs(self):
-        if not shutil.which('meson') or not shutil.which('pkg-config'):
-            self.skipTest('needs meson and pkg-config')
+        if not shutil.which('pkg-config'):
+            self.skipTest('needs pkg-config')
         source = re.search(r'```c\n(.*?)```', read(README), re.S).group(1)
         shown = re.search(r'\$ \./live demo\.etl\n((?:    .*\n)+)', read(README)).group(1)
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run(['meson', 'install', '-C', build_folder(), '--no-rebuild', '--quiet',
-                            '--destdir', folder], check=True, capture_output=True)
+            self.install(folder)
             found = [d for d, _, files in os.walk(folder) if 'etlheap.pc' in files]
             self.assertEqual(len(found), 1)
             env = dict(os.environ, PKG_CONFIG_PATH=found[0], PKG_CONFIG_SYSROOT_DIR=folder)
