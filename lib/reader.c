@@ -511,17 +511,6 @@ static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned t
     return 0;
 }
 
-/* What the row of a common heap record has besides its owner. */
-static inline void decode_common(const struct heap_layout *layout, const struct lane *lane,
-                                 const uint8_t *at, const struct etl_clock *clock,
-                                 struct eh_event *row)
-{
-    int64_t raw = load_i64(at + SYSTEM_TIME);
-    heap_decode_common(layout, at, &lane->place, row);
-    row->raw_time = raw;
-    row->time_ns = etl_time_ns(clock, raw);
-}
-
 /* The common heap records straight from their bytes: 1, or 0 for all others, -1 on error. */
 EH_ALWAYS_INLINE int take_common(struct eh_reader *r, const struct etl_stream *s, bool joins,
                                  struct eh_event *row, struct eh_error *e)
@@ -532,7 +521,9 @@ EH_ALWAYS_INLINE int take_common(struct eh_reader *r, const struct etl_stream *s
     uint64_t ids = load_u64(s->current + SYSTEM_THREAD);
     if (ids >> 32 == REC_NO_ID)
         return 0;
-    decode_common(layout, &r->lanes[s->index], s->current, s->clock, row);
+    heap_decode_common(layout, s->current, &r->lanes[s->index].place, row);
+    row->raw_time = s->raw;
+    row->time_ns = etl_time_ns(s->clock, s->raw);
     row->heap_index = row->stack = 0;
     if (find_owner(r, s->clock->boot, ids, row, e) < 0)
         return -1;
@@ -758,10 +749,11 @@ static void catch_up(const struct merge *m, const struct lane *lane, struct etl_
 }
 
 /* The lane stands where its stream stands. It takes common records itself where the trace has one
- * axis, so that raw times are keys and all clocks and boots are one. */
+ * axis, so that raw times are keys and all clocks and boots are one, and from the base on, which
+ * time that steps back may leave. */
 static void set_lane(struct lane *lane, const struct etl_stream *s, const struct merge *m)
 {
-    bool takes = s->current && s->raw_is_key && merge_is_near(m, s->key) &&
+    bool takes = s->current && s->raw_is_key && s->raw == s->key && merge_is_near(m, s->key) &&
                  (size_t)(s->end - s->current) >= HEAP_LONGEST_BYTES;
     lane->layout = takes ? heap_layout_of(s->word) : NULL;
     lane->record = nobodys_record;
@@ -784,12 +776,22 @@ static inline struct lane *lane_of(struct lane *lanes, uint64_t entry)
     return (struct lane *)((char *)lanes + (uint32_t)entry);
 }
 
+/* The times of a run where no multiplication gives them. */
+EH_NEVER_INLINE void set_times(const struct etl_clock *clock, struct eh_event *row,
+                               const struct eh_event *end)
+{
+    for (; row < end; row++)
+        row->time_ns = etl_time_ns(clock, row->raw_time);
+}
+
 /* Takes common heap records in merged order, as long as each is followed by another one in its
  * buffer and their owners are in the cache: nearly all of most traces. Beside the rows nothing is
  * written but the lanes' places. */
 EH_NEVER_INLINE enum run_end take_run(struct eh_reader *r)
 {
     const struct etl_clock *clock = r->trace.clocks;
+    uint64_t tick_ns, offset_ns;
+    bool linear = etl_time_is_linear(clock, r->merge.base, &tick_ns, &offset_ns);
     struct eh_event *row = &r->rows[r->count], *const full = r->rows + READ_ROWS;
     uint64_t *const nodes = r->merge.nodes;
     const uint64_t base = (uint64_t)r->merge.base;
@@ -805,7 +807,10 @@ EH_NEVER_INLINE enum run_end take_run(struct eh_reader *r)
         why = RUN_OTHER;
         if (owner->ids != ids)
             break;
-        decode_common(layout, lane, at, clock, row);
+        uint64_t raw = load_u64(at + SYSTEM_TIME);
+        row->raw_time = (int64_t)raw;
+        heap_decode_common(layout, at, &lane->place, row);
+        row->time_ns = (int64_t)(raw * tick_ns + offset_ns);
         memcpy((char *)row + offsetof(struct eh_event, process), &owner->part, sizeof owner->part);
         row->thread = owner->thread;
         row++;
@@ -825,6 +830,8 @@ EH_NEVER_INLINE enum run_end take_run(struct eh_reader *r)
         why = RUN_FULL;
     }
     nodes[0] = winner;
+    if (!linear)
+        set_times(clock, &r->rows[r->count], row);
     r->count = (size_t)(row - r->rows);
     return why;
 }

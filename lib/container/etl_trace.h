@@ -157,4 +157,15 @@ static inline int64_t etl_time_ns(const struct etl_clock *c, int64_t raw)
     return ticks < c->span ? c->low_ns + (int64_t)(ticks * c->tick_ns) : etl_time_ns_any(c, raw);
 }
 
+/* Where times from `raw` on, as many as 32 bits count, all lie *ret_tick_ns apart: true, and they
+ * are *ret_tick_ns * time + *ret_offset_ns, in 64 bits that wrap. */
+static inline bool etl_time_is_linear(const struct etl_clock *c, int64_t raw, uint64_t *ret_tick_ns,
+                                      uint64_t *ret_offset_ns)
+{
+    uint64_t ticks = (uint64_t)raw - (uint64_t)c->low;
+    *ret_tick_ns = c->tick_ns;
+    *ret_offset_ns = (uint64_t)c->low_ns - (uint64_t)c->low * c->tick_ns;
+    return ticks < c->span && c->span - ticks > UINT32_MAX;
+}
+
 #endif
