@@ -201,9 +201,9 @@ static char *put_code_name(char *at, const struct eh_frame *f, const struct eh_i
     return put_hex(put_string(at, "+"), f->offset);
 }
 
-uint32_t intern_frame(struct intern *in, uint32_t sequence, uint32_t frame)
+/* The iid of a frame that is not known, or of one that readers cannot tell from it. */
+static uint32_t find_frame(struct intern *in, uint32_t sequence, uint32_t frame)
 {
-    switch_to(in, sequence);
     const struct eh_frame *f = eh_model_frame(in->trace->model, frame);
     uint32_t mapping = mapping_of(in, sequence, f->image);
     uint64_t rel_pc = f->image ? f->offset : f->address;
@@ -215,6 +215,19 @@ uint32_t intern_frame(struct intern *in, uint32_t sequence, uint32_t frame)
     char *end = put_code_name(name, f, eh_model_image(in->trace->model, f->image));
     define_frame(in, *iid, &(struct frame){mapping, rel_pc, name, (size_t)(end - name)});
     return *iid;
+}
+
+uint32_t intern_frame(struct intern *in, uint32_t sequence, uint32_t frame)
+{
+    switch_to(in, sequence);
+    if (frame < in->known_room && in->known[frame].sequence == sequence)
+        return in->known[frame].iid;
+    uint32_t iid = find_frame(in, sequence, frame);
+    if (!iid || ARRAY_RESERVE_ZEROED(in->known, in->known_room, (size_t)frame + 1) < 0)
+        in->trace->out_of_memory = true;
+    else
+        in->known[frame] = (struct intern_known){sequence, iid};
+    return iid;
 }
 
 static char *put_size_class(char *at, unsigned class)
@@ -285,6 +298,8 @@ void intern_restart(struct intern *in)
     map_finish(&in->frames);
     in->images = in->contents = in->frames = (struct map){0};
     in->last_mapping = in->last_frame = 0;
+    if (in->known)
+        memset(in->known, 0, in->known_room * sizeof *in->known);
 }
 
 uint64_t intern_waiting(const struct intern *in)
@@ -309,6 +324,7 @@ void intern_finish(struct intern *in)
     map_finish(&in->images);
     map_finish(&in->contents);
     map_finish(&in->frames);
+    free(in->known);
     free(in->image_of);
     for (int i = 0; i < INTERN_PARTS; i++)
         free(in->part[i].bytes);

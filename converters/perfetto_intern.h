@@ -24,12 +24,19 @@ struct intern_part {
     size_t length, room;
 };
 
+/* A frame in the sequence that asked for it last. */
+struct intern_known {
+    uint32_t sequence, iid;
+};
+
 /* Zeroed, but for `trace`, is one that knows nothing. */
 struct intern {
     struct trace *trace;
     struct map images;   /* (image, sequence) to mapping iid */
     struct map contents; /* (hash of path and build id, sequence) to mapping iid */
     struct map frames;   /* (offset, address or value, mapping and label) to frame iid */
+    struct intern_known *known; /* by number of frame; spares two look-ups, 9 of 10 instructions */
+    size_t known_room;
     uint32_t *image_of;       /* by mapping iid */
     size_t image_of_room;
     uint32_t last_mapping, last_frame;

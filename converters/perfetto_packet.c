@@ -45,11 +45,6 @@ static char *put_packet_start(char *at, uint32_t sequence, uint64_t delta)
     return put_field(at, PACKET_SEQUENCE, sequence);
 }
 
-void counter_init(struct counter *c, uint32_t sequence)
-{
-    *c = (struct counter){.sequence = sequence};
-}
-
 /* The numbers that are written like this one but for their two lowest bytes. Of those below 2^14
  * the least is 128, which would add 1 to the second byte. */
 static void set_range(struct counter_value *v, uint64_t value)
@@ -70,13 +65,13 @@ static char *put_counter_value(char *at, const struct counter *c, struct counter
     return put_varint(at, signed_value(value));
 }
 
-static char *begin_point(struct counter *c)
+void counter_init(struct counter *c, uint32_t sequence)
 {
-    char *event = skip_length(put_field(c->packet + PACKET_POINT_PLACE, PACKET_SEQUENCE,
-                                        c->sequence),
+    *c = (struct counter){0};
+    char *event = skip_length(put_field(c->packet + PACKET_POINT_PLACE, PACKET_SEQUENCE, sequence),
                               PACKET_TRACK_EVENT);
     c->event = (uint32_t)(event - c->packet);
-    return put_field(event, EVENT_TYPE, TYPE_COUNTER);
+    c->values = (uint32_t)(put_field(event, EVENT_TYPE, TYPE_COUNTER) - c->packet);
 }
 
 /* The packet as far as it does not change. */
@@ -94,45 +89,51 @@ static bool fits(const struct counter_value *v, uint64_t value)
     return value - v->least < v->span;
 }
 
-static void patch(struct counter *c, const struct counter_value *v, uint64_t value)
+/* The last packet with any other time. Returns the place behind the time. The copy is of fixed
+ * length and overshoots: half the cost of one that is not. */
+static char *put_at_time(char *at, const struct counter *c, uint64_t delta)
 {
-    packet_patch(c->packet + v->place, value - v->least, v->more);
-}
-
-/* The copy is of fixed length and overshoots: half the cost of one that is not. */
-static char *put_last_point(char *at, const struct counter *c, uint64_t delta)
-{
-    memcpy(at, c->packet, PACKET_TIME_PLACE);
+    memcpy(at, c->packet, PACKET_TIME_PLACE + 1);
     char *point = put_varint(at + PACKET_TIME_PLACE, delta);
     memcpy(point, c->packet + PACKET_POINT_PLACE, sizeof c->packet - PACKET_POINT_PLACE);
-    char *end = point + c->length - PACKET_POINT_PLACE;
-    at[1] = (char)(end - at - 2);
-    return end;
+    at[1] = (char)(c->packet[1] + (point - at) - PACKET_POINT_PLACE);
+    return point;
 }
 
 _Static_assert(2 + 1 + PB_VARINT_BYTES + sizeof ((struct counter *)0)->packet -
                        PACKET_POINT_PLACE <= PACKET_COUNTER_BYTES,
                "a point and what is copied too much of it fit");
 
+static void patch(char *point, const struct counter_value *v, uint64_t value)
+{
+    packet_patch(point + v->place - PACKET_POINT_PLACE, value - v->least, v->more);
+}
+
 char *put_new_counter(char *at, struct counter *c, uint64_t delta, uint64_t value)
 {
-    if (fits(&c->value, value))
-        patch(c, &c->value, value);
-    else
-        end_point(c, put_counter_value(begin_point(c), c, &c->value, EVENT_VALUE, value));
-    return put_last_point(at, c, delta);
+    bool alike = fits(&c->value, value);
+    if (!alike)
+        end_point(c, put_counter_value(c->packet + c->values, c, &c->value, EVENT_VALUE, value));
+    char *point = put_at_time(at, c, delta);
+    if (alike)
+        patch(point, &c->value, value);
+    return point + c->length - PACKET_POINT_PLACE;
 }
 
 char *put_new_pair(char *at, struct counter *c, uint64_t delta, uint64_t value, uint64_t extra)
 {
-    if (fits(&c->value, value) && fits(&c->extra, extra)) {
-        patch(c, &c->extra, extra);
-        patch(c, &c->value, value);
-    } else {
-        char *end = put_counter_value(begin_point(c), c, &c->extra, EVENT_EXTRA_VALUES, extra);
+    bool alike = fits(&c->value, value) && fits(&c->extra, extra);
+    if (!alike) {
+        char *end = put_counter_value(c->packet + c->values, c, &c->extra, EVENT_EXTRA_VALUES,
+                                      extra);
         end_point(c, put_counter_value(end, c, &c->value, EVENT_VALUE, value));
     }
-    return put_last_point(at, c, delta);
+    char *point = put_at_time(at, c, delta);
+    if (alike) {
+        patch(point, &c->extra, extra);
+        patch(point, &c->value, value);
+    }
+    return point + c->length - PACKET_POINT_PLACE;
 }
 
 char *put_counter_on(char *at, uint32_t sequence, uint64_t delta, uint64_t track, uint64_t value)

@@ -52,14 +52,14 @@ struct counter_value {
     uint32_t place;       /* of the two bytes in the packet */
 };
 
-/* The last packet of a counter, as it is with a time of two bytes (128 ns to 16 us): the next one
- * seldom differs by more than these and the values' lowest bytes. Serves one kind of point only. */
+/* The last packet of a counter, as it is with a time of two bytes: the next one seldom differs by
+ * more than its time and the values' lowest bytes. Serves one kind of point only. */
 struct counter {
     char packet[48];
     uint64_t length;
     struct counter_value value, extra;
-    uint32_t sequence;
-    uint32_t event; /* place of the event's first field */
+    uint32_t event;  /* place of the event's first field */
+    uint32_t values; /* and of the first value's */
 };
 
 void counter_init(struct counter *c, uint32_t sequence);
@@ -68,7 +68,7 @@ void counter_init(struct counter *c, uint32_t sequence);
  * INT64_MAX are written as INT64_MAX. */
 #define PACKET_COUNTER_BYTES 64
 /* The slow paths of the two below: what is unlike the last packet, and what has another time. One of
- * ten: too many for EH_RARE, which makes code small and slow. */
+ * ten or twenty: too many for EH_RARE, which makes code small and slow. */
 EH_APART char *put_new_counter(char *at, struct counter *c, uint64_t delta, uint64_t value);
 EH_APART char *put_new_pair(char *at, struct counter *c, uint64_t delta, uint64_t value,
                             uint64_t extra);
@@ -84,18 +84,35 @@ static inline void packet_patch(char *place, uint64_t bits, uint64_t more)
 #define PACKET_TIME_PLACE  3
 #define PACKET_POINT_PLACE 5
 
-static inline bool packet_has_two_bytes(uint64_t delta)
+/* Times of two or three bytes, 128 ns to 2 ms, as nearly all are between points of a counter. */
+static inline bool packet_time_is_short(uint64_t delta)
 {
-    return delta - 128 < 16384 - 128;
+    return delta - 128 < (1u << 21) - 128;
 }
 
-/* The last packet with another time of two bytes. */
-static inline void put_like_last(char *at, const struct counter *c, uint64_t delta)
+/* The last packet with a time of three bytes. */
+static inline void put_later(char *at, const struct counter *c, uint64_t delta)
 {
+    memcpy(at, c->packet, PACKET_TIME_PLACE + 1);
+    at[1]++;
+    packet_patch(at + PACKET_TIME_PLACE, delta & 0x3FFF, 0x8080);
+    at[PACKET_TIME_PLACE + 2] = (char)(delta >> 14);
+    memcpy(at + PACKET_POINT_PLACE + 1, c->packet + PACKET_POINT_PLACE,
+           sizeof c->packet - PACKET_POINT_PLACE);
+}
+
+/* The last packet with another short time. Returns where it would begin if that had two bytes. */
+static inline char *put_like_last(char *at, const struct counter *c, uint64_t delta)
+{
+    if (delta >= 1u << 14) {
+        put_later(at, c, delta);
+        return at + 1;
+    }
     memcpy(at, c->packet, 32);
     if (c->length > 32)
         memcpy(at + 32, c->packet + 32, sizeof c->packet - 32);
     packet_patch(at + PACKET_TIME_PLACE, delta, 0x80);
+    return at;
 }
 
 /* One value on the sequence's default track. Here and below places are read where they are used:
@@ -103,9 +120,9 @@ static inline void put_like_last(char *at, const struct counter *c, uint64_t del
 static inline char *put_counter(char *at, struct counter *c, uint64_t delta, uint64_t value)
 {
     const uint64_t bits = value - c->value.least;
-    if (!packet_has_two_bytes(delta) || bits >= c->value.span)
+    if (!packet_time_is_short(delta) || bits >= c->value.span)
         return put_new_counter(at, c, delta, value);
-    put_like_last(at, c, delta);
+    at = put_like_last(at, c, delta);
     packet_patch(at + c->value.place, bits, c->value.more);
     return at + c->length;
 }
@@ -115,9 +132,9 @@ static inline char *put_counter_pair(char *at, struct counter *c, uint64_t delta
                                      uint64_t extra)
 {
     const uint64_t bits = value - c->value.least, extra_bits = extra - c->extra.least;
-    if (!packet_has_two_bytes(delta) || bits >= c->value.span || extra_bits >= c->extra.span)
+    if (!packet_time_is_short(delta) || bits >= c->value.span || extra_bits >= c->extra.span)
         return put_new_pair(at, c, delta, value, extra);
-    put_like_last(at, c, delta);
+    at = put_like_last(at, c, delta);
     packet_patch(at + c->extra.place, extra_bits, c->extra.more);
     packet_patch(at + c->value.place, bits, c->value.more);
     return at + c->length;

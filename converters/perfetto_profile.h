@@ -19,8 +19,7 @@ struct profile_site;
 struct profile_stream;
 struct profile;
 
-#define PROFILE_RECENT_BITS 10
-#define PROFILE_RECENT      (1 << PROFILE_RECENT_BITS)
+#define PROFILE_RECENT 16384u
 
 /* Zeroed, but for the pointers and options. */
 struct profiles {
@@ -43,7 +42,7 @@ struct profiles {
     uint32_t *of_process; /* by process instance: profile + 1, where profile_earlier() opened it */
     size_t of_process_room;
     struct map stream_of;  /* (heap index, 0) to stream + 1, with per_heap */
-    uint32_t recent[PROFILE_RECENT]; /* sites + 1, by a hash of what site_of knows them by */
+    uint32_t recent[PROFILE_RECENT]; /* sites + 1, by what site_of knows them by */
     struct map site_of;    /* (stack or pseudo-stack, heap index) to site + 1 */
     struct map same_stack; /* (hash of frames, stream) to site + 1 */
 };

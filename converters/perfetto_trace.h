@@ -2,6 +2,7 @@
 #ifndef ETLHEAP_CONVERTERS_PERFETTO_TRACE_H
 #define ETLHEAP_CONVERTERS_PERFETTO_TRACE_H
 
+#include "base/inline.h"
 #include "io/sink.h"
 #include "model/info.h"
 #include "model/model.h"
@@ -79,16 +80,16 @@ void sequence_open(struct sequence *s, struct trace *t, int64_t from_ns, uint64_
 void sequence_open_plain(struct sequence *s, struct trace *t);
 
 /* The slow path of the next: any time. */
-uint64_t sequence_any_step(struct sequence *s, int64_t ns);
+EH_APART uint64_t sequence_any_step(struct sequence *s, int64_t ns);
 
 /* The time of the sequence's next packet as its clock wants it; a step back is none, and so is one
  * to before the trace. */
 static inline uint64_t sequence_step(struct sequence *s, int64_t ns)
 {
-    /* Nearly all take two bytes. A counter's packet asks for the same, which makes one comparison
-     * of two; and no time lies beyond TRACE_LATEST_NS (LIMIT_TIME_NS). */
+    /* A counter's packet asks for the same, which makes one comparison of two; and no time lies
+     * beyond TRACE_LATEST_NS (LIMIT_TIME_NS). */
     uint64_t step = (uint64_t)ns - (uint64_t)s->last_ns;
-    if (!packet_has_two_bytes(step))
+    if (!packet_time_is_short(step))
         return sequence_any_step(s, ns);
     s->last_ns = ns;
     return step;

@@ -8,8 +8,8 @@
 #include <string.h>
 
 static const uint64_t values[] = {
-    0, 1, 127, 128, 16383, 16384, UINT64_C(1) << 31, UINT64_C(1) << 35, UINT64_C(1) << 62,
-    INT64_MAX,
+    0, 1, 127, 128, 16383, 16384, (1 << 21) - 1, 1 << 21, UINT64_C(1) << 31, UINT64_C(1) << 35,
+    UINT64_C(1) << 62, INT64_MAX,
 };
 #define VALUES (sizeof values / sizeof *values)
 
@@ -102,19 +102,40 @@ START_TEST(counter_beyond_signed)
 }
 END_TEST
 
-/* Points whose upper bits are the point's before, and others. */
+static const uint64_t changes[] = {0, 1, 127, 16383, 16384, 1 << 20};
+#define CHANGES (sizeof changes / sizeof *changes)
+
+/* Points whose upper bits are the point's before, and others, at all times of test `_i`. */
 START_TEST(counter_after_another)
 {
-    static const uint64_t changes[] = {0, 1, 127, 16383, 16384, 1 << 20};
     struct counter c;
     counter_init(&c, 7);
     for (size_t i = 0; i < VALUES; i++)
-        for (size_t k = 0; k < sizeof changes / sizeof *changes; k++) {
-            uint64_t value = values[i] - changes[k];
+        for (size_t k = 0; k < CHANGES; k++) {
+            uint64_t value = values[i] - changes[k], delta = values[((size_t)_i + k) % VALUES];
             char bytes[PACKET_COUNTER_BYTES];
             Perfetto__TrackEvent event = counter_event(value > INT64_MAX ? INT64_MAX : value);
-            Perfetto__TracePacket packet = packet_of(7, values[k], &event);
-            char *end = put_counter(bytes, &c, values[k], value);
+            Perfetto__TracePacket packet = packet_of(7, delta, &event);
+            char *end = put_counter(bytes, &c, delta, value);
+            check_packet(bytes, (size_t)(end - bytes), &packet);
+        }
+}
+END_TEST
+
+START_TEST(counter_pair_after_another)
+{
+    struct counter c;
+    counter_init(&c, UINT32_MAX);
+    for (size_t i = 0; i < VALUES; i++)
+        for (size_t k = 0; k < CHANGES; k++) {
+            uint64_t value = values[i] + k, delta = values[((size_t)_i + k) % VALUES];
+            int64_t extra = (int64_t)(values[VALUES - 1 - i] / 2 + changes[k]);
+            char bytes[PACKET_COUNTER_BYTES];
+            Perfetto__TrackEvent event = counter_event(value > INT64_MAX ? INT64_MAX : value);
+            event.n_extra_counter_values = 1;
+            event.extra_counter_values = &extra;
+            Perfetto__TracePacket packet = packet_of(UINT32_MAX, delta, &event);
+            char *end = put_counter_pair(bytes, &c, delta, value, (uint64_t)extra);
             check_packet(bytes, (size_t)(end - bytes), &packet);
         }
 }
@@ -234,7 +255,8 @@ int main(void)
     tcase_add_loop_test(tests, counter_pair, 0, VALUES);
     tcase_add_loop_test(tests, counter_on_a_track, 0, VALUES);
     tcase_add_test(tests, counter_beyond_signed);
-    tcase_add_test(tests, counter_after_another);
+    tcase_add_loop_test(tests, counter_after_another, 0, VALUES);
+    tcase_add_loop_test(tests, counter_pair_after_another, 0, VALUES);
     tcase_add_loop_test(tests, instant, 0, VALUES);
     tcase_add_test(tests, largest_instant);
     tcase_add_test(tests, smallest_instant);
