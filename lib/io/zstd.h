@@ -14,7 +14,11 @@
 enum {
     ZSTD_MAGIC_BYTES = 4,
     ZSTD_LEVEL_MAX = 19,
+#ifndef ETLHEAP_SMALL_WINDOWS
     ZSTD_CHUNK_BYTES = 1 << 18, /* for the caller's buffers; holds every block */
+#else /* for fuzzers, see limits.h */
+    ZSTD_CHUNK_BYTES = 1 << 13,
+#endif
 };
 
 /* Whether these ZSTD_MAGIC_BYTES begin a frame, be it one to skip. */

@@ -218,7 +218,14 @@ class Mutations(support.CliTestCase):
             return f.read()
 
     def test_real(self):
-        name = 'airbus-shutdown-perfdiag.etl' if LONG else 'krabsetw-powershell.etl'
+        self.check_real('airbus-shutdown-perfdiag.etl' if LONG else 'krabsetw-powershell.etl')
+
+    def test_real_packed(self):
+        if not LONG:
+            self.skipTest('the smallest with many packed buffers takes long')
+        self.check_real('msbuild-perfview-32bit.etl')
+
+    def check_real(self, name):
         paths = [path for path, _ in support.real_traces() if name in path]
         if not paths:
             self.skipTest('%s is not there' % name)

@@ -5,7 +5,7 @@
 #include "io/source.h"
 
 
-#define SPOOL_MAX (UINT64_C(1) << 20)
+#define SPOOL_MAX (UINT64_C(1) << 18)
 
 /* A few bytes may stand for gigabytes: that is the user's to stop. */
 static int stop_when_large(void *context, uint64_t bytes)
