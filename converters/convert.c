@@ -128,21 +128,31 @@ static int set_max_live(struct settings *s, const char *argument, struct eh_erro
     return 0;
 }
 
+/* Two values cannot both hold; that the last would is nothing to guess. */
+static int set_once(const char **value, const char *argument, const char *what, struct eh_error *e)
+{
+    if (!*argument)
+        return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "%s is empty", what);
+    if (*value && strcmp(*value, argument))
+        return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                       "%s is given twice, as '%s' and '%s'; leave out one", what, *value, argument);
+    *value = argument;
+    return 0;
+}
+
 static int set_common(void *state, int id, const char *argument, struct eh_error *e)
 {
     struct settings *s = state;
     switch (id) {
     case OPTION_OUTPUT:
     case OPTION_STDOUT:
-        s->output = argument ? argument : "-";
-        return *s->output ? 0 : eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "--output is empty");
+        return set_once(&s->output, argument ? argument : "-", "--output", e);
     case OPTION_ZSTD:
         return set_zstd_level(s, argument, e);
     case OPTION_THREADS:
         return set_threads(s, argument, e);
     case OPTION_STATS:
-        s->stats = argument;
-        return *argument ? 0 : eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "--stats is empty");
+        return set_once(&s->stats, argument, "--stats", e);
     case OPTION_FORCE:
         s->force = true;
         return 0;
@@ -274,6 +284,7 @@ static int open_outputs(struct conversion *c)
         .binary = c->writer->binary || s->zstd_level,
         .inputs = c->inputs,
         .input_count = c->input_count,
+        .together = s->stats || split_is_wanted(&s->split),
     };
     if (pieces_open(&c->data, &request, split_is_wanted(&s->split), &c->error) < 0)
         return -1;
@@ -574,7 +585,7 @@ int convert_main(const struct writer *writer, int argc, char **argv)
         c.settings.threads = default_threads();
     c.inputs = (const char *const *)(argv + 1);
     c.input_count = (size_t)operands;
-    c.report.quiet = c.settings.quiet;
+    c.report.quiet = c.settings.quiet && !c.settings.strict; /* what the status says is told */
     progress_init(&c.report.progress, !c.settings.quiet && !c.settings.no_progress);
     if (run(&c) < 0)
         return status_of_failure(&c);

@@ -71,13 +71,26 @@ static int no_such_table(const char *name, struct eh_error *e)
 
 static int set_table(struct csv *s, const char *name, struct eh_error *e)
 {
-    for (size_t i = 0; i < TABLES; i++) {
-        if (!strcmp(name, tables[i]->name)) {
-            s->table = tables[i];
-            return 0;
-        }
-    }
-    return no_such_table(name, e);
+    const struct csv_table *table = NULL;
+    for (size_t i = 0; i < TABLES && !table; i++)
+        table = strcmp(name, tables[i]->name) ? NULL : tables[i];
+    if (!table)
+        return no_such_table(name, e);
+    if (s->table && s->table != table)
+        return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                       "--table is given twice, as '%s' and '%s'; each takes a conversion of its own",
+                       s->table->name, name);
+    s->table = table;
+    return 0;
+}
+
+static int set_columns(struct csv *s, const char *list, struct eh_error *e)
+{
+    if (s->column_list && strcmp(s->column_list, list))
+        return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                       "--columns is given twice; name all columns in one list");
+    s->column_list = list;
+    return 0;
 }
 
 static int set_top(struct csv *s, const char *argument, struct eh_error *e)
@@ -97,8 +110,7 @@ static int set_option(void *state, int id, const char *argument, struct eh_error
     case OPTION_TOP:
         return set_top(s, argument, e);
     case OPTION_COLUMNS:
-        s->column_list = argument;
-        return 0;
+        return set_columns(s, argument, e);
     case OPTION_DELIMITER:
         return csv_parse_delimiter(&s->wanted.dialect.delimiter, argument, e);
     case OPTION_CRLF:

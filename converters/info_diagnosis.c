@@ -309,10 +309,16 @@ static void check_losses(const struct info_facts *f, struct info_findings *all)
     advise(finding, "fewer events: one process by -Pids, stacks of allocs alone, a shorter time\n");
 }
 
+static bool is_damaged(const struct info_facts *f)
+{
+    const struct eh_stats *s = f->losses;
+    return s && (s->buffers_damaged || s->bytes_skipped || s->inputs_truncated);
+}
+
 static void check_damage(const struct info_facts *f, struct info_findings *all)
 {
     const struct eh_stats *s = f->losses;
-    if (!s || (!s->buffers_damaged && !s->bytes_skipped && !s->inputs_truncated))
+    if (!is_damaged(f))
         return;
     struct info_finding *finding = find(all, INFO_WARNING, "damaged");
     say(finding,
@@ -320,6 +326,19 @@ static void check_damage(const struct info_facts *f, struct info_findings *all)
         ". The rest was read; standard error names each place.",
         s->buffers_damaged, s->bytes_skipped, s->inputs_truncated);
     advise(finding, "copy the file again; if it is the same, convert it as it is\n");
+}
+
+/* Of a damaged file no more is known by this. */
+static void check_missing(const struct info_facts *f, struct info_findings *all)
+{
+    if (!f->buffers_missing || is_damaged(f))
+        return;
+    struct info_finding *finding = find(all, INFO_WARNING, "buffers_missing");
+    say(finding,
+        "Buffers that headers name and that are not there: %" PRIu64 ". A file may have been cut "
+        "between two of them, and lack the events that came last.",
+        f->buffers_missing);
+    advise(finding, "compare its size with that of the original, and copy it again\n");
 }
 
 static void check_limits(const struct info_facts *f, struct info_findings *all)
@@ -402,6 +421,7 @@ void info_diagnose(const struct info_facts *f, struct info_findings *findings)
         explain_absence,
         check_losses,
         check_damage,
+        check_missing,
         check_limits,
         check_names,
         check_stacks,

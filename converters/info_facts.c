@@ -41,6 +41,16 @@ static void take_kinds(struct info_facts *f)
     }
 }
 
+/* Where several sessions share a file their headers do not count what it holds. */
+static uint64_t missing_buffers(const struct eh_census *c, size_t at)
+{
+    const struct eh_session *s = &c->sessions[at];
+    for (size_t i = 0; i < c->session_count; i++)
+        if (i != at && c->sessions[i].input == s->input)
+            return 0;
+    return s->buffers < s->buffers_written ? s->buffers_written - s->buffers : 0;
+}
+
 void info_take_census(struct info_facts *f)
 {
     const struct eh_census *c = f->census;
@@ -55,6 +65,7 @@ void info_take_census(struct info_facts *f)
         f->one_boot &= s->boot_unix_ns == c->sessions[0].boot_unix_ns;
         f->events_lost += s->events_lost;
         f->buffers_lost += s->buffers_lost;
+        f->buffers_missing += missing_buffers(c, i);
     }
     take_kinds(f);
 }

@@ -49,6 +49,7 @@ struct info_facts {
     uint64_t manifest_heap_records; /* the heap GUID in EVENT_HEADER records */
     uint64_t narrow_heap_records;   /* heap records with a 32-bit header in a 64-bit session */
     uint64_t events_lost, buffers_lost;
+    uint64_t buffers_missing; /* of those that headers name; of files with a single session */
     bool merged, running, circular, system_session, clock_assumed, one_boot;
 
     struct info_heap *heaps; /* by heap */

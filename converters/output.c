@@ -101,6 +101,7 @@ static int open_file(struct output *o, const struct output_request *r,
         return eh_fail(e, EH_ERR_IO, 0, EH_NO_OFFSET,
                        "%s: already exists; -f replaces it, -o names another", o->name);
     o->replace = r->force;
+    o->together = r->together;
     o->path = platform_resolve(r->path);
     if (!o->path)
         return cannot(o, "cannot write", e);
@@ -166,22 +167,36 @@ int output_reopen(struct output *o, struct eh_error *e)
     return 0;
 }
 
+static void put_back(struct output *o)
+{
+    if (o->kept)
+        platform_put_back(o->kept, o->path);
+    o->kept = NULL;
+}
+
 int output_publish(struct output *o, struct eh_error *e)
 {
     if (output_close(o, e) < 0)
         return -1;
     if (!o->temporary)
         return 0;
-    if (platform_publish(o->temporary, o->path, o->replace) < 0)
-        return cannot(o, "cannot give the finished file its name", e);
+    if ((o->together && o->replace && platform_keep(o->path, &o->kept) < 0) ||
+        platform_publish(o->temporary, o->path, o->replace) < 0) {
+        cannot(o, "cannot give the finished file its name", e);
+        put_back(o);
+        return -1;
+    }
     o->temporary = NULL;
     return 0;
 }
 
 void output_withdraw(struct output *o)
 {
-    if (o->path && !o->temporary)
+    if (!o->path || o->temporary)
+        return;
+    if (!o->kept)
         platform_remove(o->path);
+    put_back(o);
 }
 
 void output_discard(struct output *o)
@@ -190,6 +205,8 @@ void output_discard(struct output *o)
         platform_close(o->fd);
     if (o->temporary)
         platform_remove_temporary(o->temporary);
+    if (o->kept)
+        platform_remove_temporary(o->kept);
     free(o->path);
     *o = (struct output){.name = o->name, .is_stdout = o->is_stdout};
 }

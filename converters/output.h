@@ -14,6 +14,7 @@ struct output_request {
     bool binary;      /* not to a terminal */
     const char *const *inputs; /* paths that must not be overwritten, "-" is standard input */
     size_t input_count;
+    bool together; /* one of several files, of which none is replaced unless all are */
 };
 
 /* Zeroed is closed. */
@@ -25,6 +26,8 @@ struct output {
     bool open;
     bool is_stdout;
     bool replace;
+    bool together;
+    char *kept; /* what the published file replaced, until all are published */
 };
 
 /* The name beside `input`: ".etl" or ".etl.zst" (any case) replaced by `suffix`, else `suffix`
@@ -46,14 +49,15 @@ bool output_same(const struct output *a, const struct output *b);
 int output_close(struct output *o, struct eh_error *e);
 int output_reopen(struct output *o, struct eh_error *e);
 
-/* All is written: closes the file and gives it its name. 0, or -1 with `e` filled; either way
- * discard. */
+/* All is written: closes the file and gives it its name; with others within
+ * platform_undisturbed(). 0, or -1 with `e` filled; either way discard. */
 int output_publish(struct output *o, struct eh_error *e);
 
-/* Removes a file that was published, but belongs to others that were not. */
+/* Takes back a file that was published, but belongs to others that were not: what it replaced is
+ * there again. */
 void output_withdraw(struct output *o);
 
-/* Removes what was not published and frees the names. */
+/* Removes what was not published, or what was replaced, and frees the names. */
 void output_discard(struct output *o);
 
 #endif

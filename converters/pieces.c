@@ -8,8 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
-/* A folder with more files serves nobody, and each piece takes memory. */
-#define PIECES_MAX 99999u
+/* More would have numbers of five digits, and names no longer in order. A folder with more files
+ * serves nobody, and each piece takes memory. */
+#define PIECES_MAX 9999u
 
 struct piece {
     char *name; /* the output's, so that it lives as long as that */

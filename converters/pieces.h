@@ -40,7 +40,7 @@ static inline struct output *pieces_last(struct pieces *p)
 /* Gives all files their names, or none. 0, or -1 with `e` filled. */
 int pieces_publish(struct pieces *p, struct eh_error *e);
 
-/* Removes the published files again. */
+/* Takes the published files back. */
 void pieces_withdraw(struct pieces *p);
 
 /* What the output is called: "heap.csv", or "heap.0001.csv to heap.0012.csv". Valid until

@@ -68,6 +68,15 @@ int platform_publish(char *temporary, const char *path, bool replace);
  * once. Returns what it returns. */
 int platform_undisturbed(int (*work)(void *context), void *context);
 
+/* Before a file is replaced that may have to come back: gives it a second name in its folder,
+ * *ret_kept, NULL when there is no such file. That name goes by platform_put_back(), or when all has
+ * gone well by platform_remove_temporary() or a signal that ends the program: so keep and replace
+ * within platform_undisturbed(). 0, or -1 with errno set. */
+int platform_keep(const char *path, char **ret_kept);
+
+/* Gives a kept file its own name again, whatever has that now. */
+void platform_put_back(char *kept, const char *path);
+
 /* Removes a published file again. */
 void platform_remove(const char *path);
 

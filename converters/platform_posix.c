@@ -214,36 +214,46 @@ static void forget_temporary(char *path)
 }
 
 /* open(2) with its usual mode, so that the umask decides who may read the result. */
-static int create_new(struct temporary *t)
+static int create_new(const char *name, const char *path)
+{
+    (void)path;
+    return open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+static int make_enlisted(struct temporary *t, const char *path,
+                         int (*make)(const char *name, const char *path))
 {
     sigset_t before = block_fatal_signals();
-    int fd = open(t->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int made = make(t->path, path);
     int sys = errno;
-    if (fd >= 0)
+    if (made >= 0)
         enlist(t);
     unblock_fatal_signals(&before);
     errno = sys;
-    return fd;
+    return made;
 }
 
-int platform_create_temporary(const char *path, char **ret_temporary)
+/* Has `make` make a file under a new name in the folder of `path`. Returns what it returns, -1 with
+ * errno set. */
+static int make_temporary(const char *path, int (*make)(const char *name, const char *path),
+                          char **ret_temporary)
 {
     size_t folder = folder_length(path);
     size_t room = folder + NAME_BYTES_MAX + 48;
     struct temporary *t = malloc(sizeof *t + room);
     if (!t)
         return -1;
-    int fd = -1;
+    int made = -1;
     for (int i = 0; i < NAME_TRIES; i++) {
         snprintf(t->path, room, "%.*s.%.*s.%ld-%d.tmp", (int)folder, path, NAME_BYTES_MAX,
                  path + folder, (long)getpid(), i);
-        fd = create_new(t);
-        if (fd >= 0 || errno != EEXIST)
+        made = make_enlisted(t, path, make);
+        if (made >= 0 || errno != EEXIST)
             break;
     }
-    if (fd >= 0) {
+    if (made >= 0) {
         *ret_temporary = t->path;
-        return fd;
+        return made;
     }
     int sys = errno;
     free(t);
@@ -251,20 +261,28 @@ int platform_create_temporary(const char *path, char **ret_temporary)
     return -1;
 }
 
-/* link(2) refuses an existing name in one step; where a file system knows no links, looking first
- * is the best there is. */
+int platform_create_temporary(const char *path, char **ret_temporary)
+{
+    return make_temporary(path, create_new, ret_temporary);
+}
+
+/* Where a file system knows no links, looking first is the best there is. */
+static int rename_new(const char *from, const char *to)
+{
+    struct stat st;
+    if (lstat(to, &st) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
+}
+
+/* link(2) refuses an existing name in one step. */
 static int publish_new(const char *temporary, const char *path)
 {
     if (link(temporary, path) == 0)
         return unlink(temporary);
-    if (errno == EEXIST)
-        return -1;
-    struct stat st;
-    if (lstat(path, &st) == 0) {
-        errno = EEXIST;
-        return -1;
-    }
-    return rename(temporary, path);
+    return errno == EEXIST ? -1 : rename_new(temporary, path);
 }
 
 int platform_publish(char *temporary, const char *path, bool replace)
@@ -285,6 +303,30 @@ int platform_undisturbed(int (*work)(void *context), void *context)
     int result = work(context);
     unblock_fatal_signals(&before);
     return result;
+}
+
+/* Without links the file has only the new name until another one takes its old one. */
+static int keep_as(const char *name, const char *path)
+{
+    if (link(path, name) == 0)
+        return 0;
+    return errno == EEXIST ? -1 : rename_new(path, name);
+}
+
+int platform_keep(const char *path, char **ret_kept)
+{
+    struct stat st;
+    *ret_kept = NULL;
+    if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        return 0; /* nothing there, or nothing that a file replaces */
+    return make_temporary(path, keep_as, ret_kept);
+}
+
+/* Renaming does nothing where both names lead to one file. */
+void platform_put_back(char *kept, const char *path)
+{
+    rename(kept, path);
+    platform_remove_temporary(kept);
 }
 
 void platform_remove(const char *path)

@@ -62,10 +62,13 @@ void report_no_heap_events(struct report *r, const char *input)
         stderr,
         "%s: warning: %s: no heap events in this trace. Windows records them only for "
         "processes named beforehand:\n"
-        "  xperf -start HeapSession -heap -Pids PID -stackwalk HeapAlloc+HeapRealloc\n"
-        "  xperf -stop HeapSession -d heap.etl\n"
-        "or, for programs started later:\n"
-        "  wpr -heaptracingconfig APP.exe enable    then    wpr -start Heap\n"
+        "  xperf -on PROC_THREAD+LOADER\n"
+        "  xperf -start HeapSession -heap -Pids 1234 -stackwalk HeapAlloc+HeapRealloc\n"
+        "  xperf -stop HeapSession -stop -d app.etl\n"
+        "or, for a program that is started then:\n"
+        "  wpr -heaptracingconfig app.exe enable\n"
+        "  wpr -start Heap -filemode\n"
+        "  wpr -stop app.etl\n"
         "If the session wrote several files, give all of them. etlinfo says what there is in this "
         "one.\n",
         r->command, input);
@@ -85,11 +88,16 @@ static size_t heap_owners(const struct eh_model *model)
     return count;
 }
 
+static void print_count(uint64_t n, const char *one, const char *many)
+{
+    fprintf(stderr, "%" PRIu64 " %s", n, n == 1 ? one : many);
+}
+
 static void print_bytes(uint64_t bytes)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     if (bytes < 1024) {
-        fprintf(stderr, "%" PRIu64 " bytes", bytes);
+        print_count(bytes, "byte", "bytes");
         return;
     }
     double value = (double)bytes / 1024;
@@ -97,11 +105,6 @@ static void print_bytes(uint64_t bytes)
     for (; value >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
         value /= 1024;
     fprintf(stderr, "%.*f %s", value < 100 ? 1 : 0, value, units[unit]);
-}
-
-static void print_count(uint64_t n, const char *one, const char *many)
-{
-    fprintf(stderr, "%" PRIu64 " %s", n, n == 1 ? one : many);
 }
 
 void report_summary(struct report *r, const char *output, const struct eh_model *model,
@@ -133,7 +136,8 @@ bool report_has_loss(const struct report *r, const struct eh_stats *stats, bool 
     if (r->notices[EH_DAMAGE] || stats->buffers_damaged || stats->bytes_skipped ||
         stats->inputs_truncated)
         return true;
-    return strict && (r->notices[EH_WARNING] || stats->events_lost || stats->buffers_lost);
+    return strict && (r->notices[EH_NOTE] || r->notices[EH_WARNING] || stats->events_lost ||
+                      stats->buffers_lost);
 }
 
 void report_stats_json(struct out *out, const struct eh_stats *stats)

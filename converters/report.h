@@ -32,7 +32,8 @@ void report_no_heap_events(struct report *r, const char *input);
 void report_summary(struct report *r, const char *output, const struct eh_model *model,
                     const struct eh_stats *stats, const uint64_t *shown);
 
-/* Damage in what was read; with `strict` also what the recording session lost. */
+/* Damage in what was read; with `strict` also what the recording session lost, and all else that was
+ * told of the inputs. */
 bool report_has_loss(const struct report *r, const struct eh_stats *stats, bool strict);
 
 /* The counts as one JSON object. */

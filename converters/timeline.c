@@ -7,15 +7,22 @@
 
 #define INSTANTS_MAX 100000
 
+static int set_instants(struct timeline *t, enum timeline_instants wanted, struct eh_error *e)
+{
+    if (t->instants != INSTANTS_BY_SIZE && t->instants != wanted)
+        return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET,
+                       "--events and --no-events are both given; leave out one");
+    t->instants = wanted;
+    return 0;
+}
+
 int timeline_set(struct timeline *t, int id, const char *argument, struct eh_error *e)
 {
     switch (id) {
     case TIMELINE_EVENTS:
-        t->instants = INSTANTS_ON;
-        return 0;
+        return set_instants(t, INSTANTS_ON, e);
     case TIMELINE_NO_EVENTS:
-        t->instants = INSTANTS_OFF;
-        return 0;
+        return set_instants(t, INSTANTS_OFF, e);
     default:
         if (curve_parse_resolution(&t->resolution_ns, argument) < 0)
             return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET,

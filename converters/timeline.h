@@ -14,7 +14,7 @@
 struct timeline {
     bool resolution_given;
     int64_t resolution_ns; /* with resolution_given: a bucket length, CURVE_EXACT or CURVE_AUTO */
-    enum { INSTANTS_BY_SIZE, INSTANTS_ON, INSTANTS_OFF } instants;
+    enum timeline_instants { INSTANTS_BY_SIZE, INSTANTS_ON, INSTANTS_OFF } instants;
 };
 
 /* Ids of the shared options; a writer's own begin at TIMELINE_OPTIONS_END. */

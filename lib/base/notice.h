@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum eh_severity {
-    EH_NOTE,    /* worth knowing, nothing is missing */
+    EH_NOTE,    /* worth knowing; whether anything is missing cannot be known */
     EH_WARNING, /* the recording itself lost something, or something had to be assumed */
     EH_DAMAGE,  /* bytes of the input could not be used */
 };

@@ -164,8 +164,26 @@ class Refusals(Convert):
                            (['--zstd=fast', 'a.etl'], '1 to 19'),
                            (['--table', 'nix', 'a.etl'], 'there are events, heaps'),
                            (['--columns', 'time_ns,nix', 'a.etl'], 'heap_live_bytes'),
+                           (['-o', 'y', '-c', 'a.etl'], "as 'y' and '-'; leave out one"),
+                           (['-c', '-o', 'y', 'a.etl'], "as '-' and 'y'; leave out one"),
+                           (['-o', 'x', '-o', 'y', 'a.etl'], '--output is given twice'),
+                           (['--stats', 'x', '--stats', 'y', 'a.etl'], '--stats is given twice'),
+                           (['--table', 'heaps', '--table', 'sizes', 'a.etl'], "'heaps' and 'sizes'"),
+                           (['--columns', 'cpu', '--columns', 'event', 'a.etl'], 'in one list'),
                            (['-', '-'], 'only once')):
             self.refuse(*args, status=2, says=says)
+
+    def test_the_same_twice_is_no_contradiction(self):
+        out = self.path('same.csv')
+        self.csv('-o', out, '-o', out, '--table', 'heaps', '--table', 'heaps', self.trace)
+        self.assertTrue(self.read('same.csv').startswith(b'process_id,process_name,heap,'))
+        self.assertEqual(self.csv('-c', '-o', '-', self.trace).stdout, self.csv('-c', self.trace).stdout)
+
+    def test_events_or_none(self):
+        for name in ('etl2chrome', 'etl2perfetto'):
+            for args in (['--events', '--no-events'], ['--no-events', '--events']):
+                done = support.run(name, '-o', self.path('x'), *args, self.trace, status=2)
+                self.assertIn('--events and --no-events', done.stderr)
 
     def test_stats_and_data_need_different_places(self):
         self.refuse('-c', '--stats', '-', self.trace, status=2, says='--stats')

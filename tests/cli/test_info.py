@@ -511,6 +511,17 @@ class Driver(InfoTestCase):
         self.info('-q', trace)
         self.info('-q', '--strict', trace, status=3)
 
+    def test_strict_where_buffers_are_missing(self):
+        """By the header's count alone: a note, unless asked to be strict; then it is told in any
+        case."""
+        trace, = self.build_diagnosis('buffers_missing')
+        for command in ('etl2csv', 'etl2chrome', 'etl2perfetto', 'etlinfo'):
+            out = self.path('out-' + command)
+            done = support.run(command, '-q', '-o', out, self.path(trace))
+            self.assertEqual(done.stderr, '')
+            done = support.run(command, '-q', '-f', '-o', out, '--strict', self.path(trace), status=3)
+            self.assertIn('holds 2 of the 3 buffers that its header names', done.stderr)
+
     def test_memory_of_many_events(self):
         trace = self.path('many.etl')
         support.run('etlgen', 'bench', '--events', 300000, '--live', 1000, '-o', trace)

@@ -706,13 +706,13 @@ class Names(SplitTestCase):
         done = support.run('etl2csv', '-o', self.path('z.csv'), '--split-rows', '99999', self.trace)
         self.assertRegex(done.stderr, r'z\.0001\.csv: ')
 
-    @unittest.skipUnless(LONG, 'makes 99999 files; set ETLHEAP_LONG=1')
+    @unittest.skipUnless(LONG, 'makes 9999 files; set ETLHEAP_LONG=1')
     def test_too_many(self):
         path = self.path('many.etl')
-        support.run('etlgen', 'bench', '--events', 100100, '-o', path)
+        support.run('etlgen', 'bench', '--events', 10100, '-o', path)
         new, says = self.made('--split-time', '1ns', '--columns', 'cpu', 'many.etl', status=1)
         self.assertEqual(new, [])
-        self.assertIn('more than 99999 pieces', says)
+        self.assertIn('more than 9999 pieces', says)
 
 
 class Faults(SplitTestCase):
@@ -792,6 +792,48 @@ class Faults(SplitTestCase):
             status, says = self.end(self.start(name, '--split-rows', '1000', '-f', self.trace))
             self.assertEqual(status, 1, says)
             self.assertEqual(self.left(), ['x.0004'])
+
+    def fail_at_the_end(self, *options):
+        """The last name is taken by a folder once all outputs are begun: (pieces or not, then) the
+        other files had theirs already."""
+        stats = self.path('out', 'stats.json')
+        process = subprocess.Popen(
+            support.program('etl2csv') + ['-q', '-o', self.path('out', 'x.csv'), '--stats', stats,
+                                          *options, '-'],
+            stderr=subprocess.PIPE, stdin=subprocess.PIPE)
+        end = time.monotonic() + support.TIMEOUT
+        while not any('stats' in n for n in self.left()) and time.monotonic() < end:
+            time.sleep(0.005)
+        os.mkdir(stats)
+        with open(self.trace, 'rb') as f:
+            process.stdin.write(f.read())
+        process.stdin.close()
+        status, says = self.end(process)
+        os.rmdir(stats)
+        self.assertEqual(status, 1, says)
+        self.assertIn('stats.json: cannot give the finished file its name', says)
+
+    def test_replaced_files_come_back(self):
+        for options in ([], ['--split-rows', '1000']):
+            done = self.path('out', 'x.csv')
+            support.run('etl2csv', '-q', '--columns', 'cpu', *options, '-o', done, self.trace)
+            names = self.left()
+            os.remove(self.path('out', names[-1])) # one that is new the second time
+            before = {n: self.read('out', n) for n in self.left()}
+            self.fail_at_the_end('-f', *options)
+            self.assertEqual({n: self.read('out', n) for n in self.left()}, before)
+            # And where all goes well, nothing of the old is left.
+            support.run('etl2csv', '-q', '-f', '--stats', self.path('s.json'), *options, '-o', done,
+                        self.trace)
+            self.assertEqual(self.left(), names)
+            for n in names:
+                self.assertNotEqual(self.read('out', n), before.get(n))
+                os.remove(self.path('out', n))
+
+    def test_new_files_go_again(self):
+        for options in ([], ['--split-rows', '1000']):
+            self.fail_at_the_end(*options)
+            self.assertEqual(self.left(), [])
 
 
 if __name__ == '__main__':

@@ -82,6 +82,12 @@ class Layers(support.CliTestCase):
             with self.subTest(path=path, include=include):
                 self.assertEqual(self.problems_of(path, '#include %s\n' % include), [])
 
+    def test_pattern_without_header_is_a_problem(self):
+        self.tree('lib/base/error.h', '')
+        dead = list(self.layers.dead_patterns(self.folder))
+        self.assertTrue(any('"census.h"' in p for p in dead))
+        self.assertFalse(any('"base/*"' in p for p in dead))
+
     def test_empty_tree_is_a_problem(self):
         self.assertNotEqual(self.layers.check(self.folder), [])
 

@@ -300,7 +300,9 @@ static void give_option(const struct writer *w, void *state, const char *const o
     const struct option_spec *o = w->options;
     while (o->name && strcmp(o->name, option[0]))
         o++;
-    REQUIRE(o->name && w->set(state, o->id, option[1], &e) == 0);
+    REQUIRE(o->name);
+    /* One that contradicts another is refused, and what came first holds. */
+    REQUIRE(w->set(state, o->id, option[1], &e) == 0 || e.code == EH_ERR_USAGE);
 }
 
 static void choose_filters(struct filter *f, const struct eh_model *model, uint32_t choices)
