@@ -234,7 +234,13 @@ START_TEST(timeline_choices)
     ck_assert(!timeline_instants(&t, &info));
     ck_assert_int_eq(timeline_set(&t, TIMELINE_EVENTS, NULL, &e), 0);
     ck_assert(timeline_instants(&t, &info));
+    ck_assert_int_eq(timeline_set(&t, TIMELINE_EVENTS, NULL, &e), 0);
+    ck_assert_int_eq(timeline_set(&t, TIMELINE_NO_EVENTS, NULL, &e), -1); /* not both */
+    ck_assert_int_eq(e.code, EH_ERR_USAGE);
+    ck_assert(timeline_instants(&t, &info));
+    t = (struct timeline){0};
     ck_assert_int_eq(timeline_set(&t, TIMELINE_NO_EVENTS, NULL, &e), 0);
+    info.heap_records = 1;
     ck_assert(!timeline_instants(&t, &info));
     ck_assert_int_eq(timeline_set(&t, TIMELINE_RESOLUTION, "exact", &e), 0);
     ck_assert_int_eq(timeline_bucket_ns(&t, &info), CURVE_EXACT);
