@@ -455,7 +455,8 @@ static bool accept_fit(struct eh_reader *r, const struct etl_stream *s, enum hea
     return true;
 }
 
-/* Where the next event is decoded: in the window where its stack may still come, else in the batch. */
+/* Where the next event is decoded: in the window where its stack may still come, else in the
+ * batch. */
 static inline struct eh_event *event_row(struct eh_reader *r)
 {
     return r->join ? join_row(r->join) : &r->rows[r->count];
@@ -609,16 +610,27 @@ static int take_common_stack(struct eh_reader *r, const struct etl_stream *s, st
     return give_stack(r, &stack, &stack.frames, &origin, e) < 0 ? -1 : 1;
 }
 
-/* The stack record that the stream stands at goes to the event before it, if that is whose it is:
- * 1, 0 if not, -1 on error. */
-EH_ALWAYS_INLINE int take_following(struct eh_reader *r, const struct etl_stream *s,
-                                    struct eh_error *e)
+/* The stack record behind the one that the stream stands at goes to the event that was this one, if
+ * that is whose it is, and the stream passes it. 0, or -1. To look at it here, before the stream
+ * comes to it, spares 25 instructions an event. */
+EH_ALWAYS_INLINE int take_following(struct eh_reader *r, struct etl_stream *s, struct eh_error *e)
 {
-    if (!stack_is_common(s->word) || r->info.has_ownerless)
+    const uint8_t *at = s->at;
+    size_t left = (size_t)(s->end - at);
+    if (left < SYSTEM_BYTES || !s->raw_is_key || r->info.has_ownerless)
+        return 0;
+    uint64_t first = load_u64(at);
+    uint32_t size = rec_hooked_size(first);
+    if (!stack_is_plain(first) || size > left)
         return 0;
     struct stack_record stack;
-    stack_in_place(s->word, s->current, &stack);
-    return join_following(r->join, &stack, s->clock->boot, e);
+    stack_in_place(first >> 16, at, &stack);
+    int followed = join_following(r->join, &stack, s->clock->boot, e);
+    if (followed > 0) {
+        etl_stream_time(s, load_i64(at + PERFINFO_TIME), false);
+        etl_stream_step(s, size, left);
+    }
+    return followed < 0 ? -1 : 0;
 }
 
 /* An image came or went: what addresses of its process mean may have changed. */
@@ -876,14 +888,9 @@ EH_NEVER_INLINE int take_joined(struct eh_reader *r, struct eh_error *e)
         int taken = take_common(r, s, true, join_row(r->join), e);
         if (taken < 0 || (!taken && take_other(r, s, e) < 0))
             return -1;
+        if (taken && take_following(r, s, e) < 0)
+            return -1;
         enum etl_step step = etl_stream_next(&r->trace, s, false, e);
-        if (taken && step == ETL_RECORD) {
-            int followed = take_following(r, s, e);
-            if (followed < 0)
-                return -1;
-            if (followed)
-                step = etl_stream_next(&r->trace, s, false, e);
-        }
         if (follow_step(r, s, step, e) < 0)
             return -1;
     }
