@@ -53,12 +53,25 @@ void live_clear(struct live *l, struct slab *s)
     live_init(l, s);
 }
 
-static void place_slot(struct live *l, struct live_slot slot)
+static size_t free_slot(const struct live *l, size_t home)
 {
-    size_t at = live_home(l, slot.tag);
-    while (l->slots[at].id)
-        at = (at + 1) & l->mask;
-    l->slots[at] = slot;
+    while (l->slots[home].id)
+        home = (home + 1) & l->mask;
+    return home;
+}
+
+/* Enters what `before` holds in a bigger table, and forgets it. */
+static void move_slots(struct live *l, struct live *before)
+{
+    for (size_t i = 0; i <= before->mask; i++) {
+        uint32_t tag = before->slots[i].tag, id = before->slots[i].id;
+        if (!id)
+            continue;
+        size_t at = free_slot(l, live_home(l, tag));
+        l->slots[at].tag = tag;
+        l->slots[at].id = id;
+    }
+    free(before->slots);
 }
 
 static int grow(struct live *l)
@@ -74,12 +87,8 @@ static int grow(struct live *l)
     l->shift = 64 - log2;
     l->mask = (uint32_t)(slots - 1);
     l->most = (uint32_t)(slots / 2);
-    if (!before.most)
-        return 0;
-    for (size_t i = 0; i <= before.mask; i++)
-        if (before.slots[i].id)
-            place_slot(l, before.slots[i]);
-    free(before.slots);
+    if (before.most)
+        move_slots(l, &before);
     return 0;
 }
 
@@ -88,8 +97,7 @@ int live_put(struct live *l, struct live_place place, uint32_t id)
     if (live_is_full(l)) {
         if (grow(l) < 0)
             return -1;
-        for (place.at = (size_t)(place.hash >> l->shift); l->slots[place.at].id;)
-            place.at = (place.at + 1) & l->mask;
+        place.at = free_slot(l, (size_t)(place.hash >> l->shift));
     }
     live_put_ready(l, place, id);
     return 0;

@@ -78,16 +78,15 @@ static struct heap_state *new_heap(struct track *t, uint32_t process, uint64_t h
     return h;
 }
 
-/* The heap of a row, a new one if need be, goes to *recent. 1, 0 where there is no place for more,
- * -1 without memory. */
-EH_NEVER_INLINE int look_up_heap(struct track *t, const struct eh_event *row,
-                                 struct heap_state **recent)
+/* The heap of a row, a new one if need be, goes to t->recent[at]. 1, 0 where there is no place for
+ * more, -1 without memory. */
+EH_NEVER_INLINE int look_up_heap(struct track *t, const struct eh_event *row, size_t at)
 {
     uint32_t heap = map_get(&t->heap_ids, row->process, row->heap);
     struct heap_state *h = heap ? t->heaps[heap] : new_heap(t, row->process, row->heap);
     if (!h)
         return heaps_are_full(t) ? 0 : -1;
-    *recent = h;
+    t->recent[at] = h;
     return 1;
 }
 
@@ -106,19 +105,20 @@ struct target {
 EH_ALWAYS_INLINE int find_target(struct track *t, struct eh_event *row, struct target *ret_target)
 {
     uint64_t mixed = (row->heap ^ row->process) * UINT64_C(0x9E3779B97F4A7C15);
-    struct heap_state **recent = &t->recent[mixed >> (64 - RECENT_HEAPS_BITS)];
-    struct heap_state *h = *recent;
+    size_t at = (size_t)(mixed >> (64 - RECENT_HEAPS_BITS));
+    struct heap_state *h = t->recent[at];
     if (h->handle != row->heap || h->process != row->process) {
-        int found = look_up_heap(t, row, recent);
+        int found = look_up_heap(t, row, at);
         if (found <= 0) {
             row->heap_index = 0;
-            *ret_target = (struct target){&t->no_heap, 0};
+            *ret_target = (struct target){.heap = &t->no_heap};
             return found;
         }
-        h = *recent;
+        h = t->recent[at];
     }
     row->heap_index = h->index;
-    *ret_target = (struct target){h, live_hash(&t->slab, row->address)};
+    ret_target->heap = h;
+    ret_target->hash = live_hash(&t->slab, row->address);
     live_fetch(&h->live, ret_target->hash);
     return 0;
 }
@@ -553,7 +553,7 @@ EH_NEVER_INLINE int find_targets(struct track *t, struct eh_event *rows, const s
     struct target *to = targets;
     for (struct eh_event *row = rows; row < end; row++, to++) {
         if (!is_tracked(row)) {
-            *to = (struct target){&t->no_heap, 0};
+            *to = (struct target){.heap = &t->no_heap};
             continue;
         }
         if (find_target(t, row, to) < 0)
@@ -566,56 +566,59 @@ EH_NEVER_INLINE int find_targets(struct track *t, struct eh_event *rows, const s
     return 0;
 }
 
-/* Applies rows to their targets up to the first that is more than just applied, and returns the one
- * behind it; what that came to is in *ret_last. `first` is the first row of the call. */
-EH_NEVER_INLINE struct eh_event *apply_some(struct track *t, struct eh_event *row,
-                                            const struct eh_event *end, const struct target *to,
-                                            const struct eh_event *first, enum applied *ret_last,
-                                            struct eh_error *e)
+/* Applies *row and the following to their targets, up to the first that is more than just applied:
+ * returns what that came to. *row is behind the last that was applied then. */
+EH_NEVER_INLINE enum applied apply_some(struct track *t, struct eh_event **row,
+                                        const struct eh_event *end, const struct target *to,
+                                        const struct eh_event *first, struct eh_error *e)
 {
-    *ret_last = APPLIED;
-    for (; row < end; row++, to++)
-        if (!apply_plain(t, to, row) && (*ret_last = apply(t, to, row, first, e)) != APPLIED)
-            return row + 1;
-    return row;
+    struct eh_event *at = *row;
+    for (; at < end; at++, to++) {
+        enum applied applied;
+        if (!apply_plain(t, to, at) && (applied = apply(t, to, at, first, e)) != APPLIED) {
+            *row = at + 1;
+            return applied;
+        }
+    }
+    *row = at;
+    return APPLIED;
 }
 
-/* The same with any number of rows; returns how many. */
-static size_t apply_rows(struct track *t, struct eh_event *rows, const struct eh_event *end,
-                         const struct eh_event *first, enum applied *ret_last, struct eh_error *e)
+/* The same with any number of rows; `first` is the first row of the call. */
+static enum applied apply_rows(struct track *t, struct eh_event **row, const struct eh_event *end,
+                               const struct eh_event *first, struct eh_error *e)
 {
     struct target targets[AHEAD];
-    struct eh_event *row = rows;
-    *ret_last = APPLIED;
-    while (row < end && *ret_last == APPLIED) {
-        const struct eh_event *some = end - row > AHEAD ? row + AHEAD : end;
-        if (find_targets(t, row, some, targets) < 0)
-            *ret_last = no_memory(e);
-        else
-            row = apply_some(t, row, some, targets, first, ret_last, e);
+    enum applied applied = APPLIED;
+    while (*row < end && applied == APPLIED) {
+        const struct eh_event *some = end - *row > AHEAD ? *row + AHEAD : end;
+        if (find_targets(t, *row, some, targets) < 0)
+            return no_memory(e);
+        applied = apply_some(t, row, some, targets, first, e);
     }
-    return (size_t)(row - rows);
+    return applied;
 }
 
 int track_rows(struct track *t, struct eh_event *rows, size_t count, struct eh_event **ret_first,
                struct eh_error *e)
 {
-    enum applied last;
-    size_t n = apply_rows(t, rows, rows + count, rows, &last, e);
+    struct eh_event *row = rows;
+    enum applied last = apply_rows(t, &row, rows + count, rows, e);
     *ret_first = rows;
     if (last == APPLIED_DROP) {
         *ret_first = rows - 1;
-        n = 1 + apply_rows(t, rows + 1, rows + count, rows, &last, e);
+        last = apply_rows(t, &row, rows + count, rows, e);
     }
     if (last == FAILED)
         return -1;
     if (last == SWEEPS)
         *ret_first = rows + 1;
-    if (last != WAITS)
-        return (int)n;
-    if (rows[n - 1].kind < EH_HEAP_KINDS)
-        t->stats->heap_events[rows[n - 1].kind]--; /* it comes again */
-    return (int)n - 1;
+    if (last == WAITS) {
+        row--;
+        if (row->kind < EH_HEAP_KINDS)
+            t->stats->heap_events[row->kind]--; /* it comes again */
+    }
+    return (int)(row - rows);
 }
 
 /* One heap is empty: on to the process's next, or to the end. */
