@@ -11,6 +11,7 @@
 #define EH_APART         __attribute__((noinline))
 /* A loop in a function of its own has all registers. */
 #define EH_NEVER_INLINE static __attribute__((noinline))
+/* Not in a function that does nothing else and is called: gcc leaves such calls out. */
 #define EH_PREFETCH(address) __builtin_prefetch(address)
 #else
 #define EH_ALWAYS_INLINE static inline

@@ -540,9 +540,9 @@ EH_ALWAYS_INLINE bool apply_plain(struct track *t, const struct target *to, stru
     return row->kind == EH_FREE && apply_plain_free(t, to, row);
 }
 
-/* Rows are applied so many at a time, after what they will touch has been sent for. With 200 000
- * live blocks, which no cache holds, that costs 37 instructions an event and saves two fifths of
- * the whole time of decoding. */
+/* Rows are applied so many at a time, after what they will touch has been sent for: a fifth of the
+ * whole time of decoding is saved with 200 000 live blocks, more than a quarter with 2 million. With
+ * 16 rows it takes 2 to 3 % longer. */
 #define AHEAD 32
 
 EH_NEVER_INLINE int find_targets(struct track *t, struct eh_event *rows, const struct eh_event *end,
@@ -559,7 +559,7 @@ EH_NEVER_INLINE int find_targets(struct track *t, struct eh_event *rows, const s
         if (find_target(t, row, to) < 0)
             return -1;
         touching[touching_count] = to;
-        touching_count += row->kind != EH_ALLOC; /* no branch: none can be foreseen */
+        touching_count += row->kind != EH_ALLOC; /* a branch could not be foreseen */
     }
     for (size_t i = 0; i < touching_count; i++)
         live_fetch_block(&touching[i]->heap->live, &t->slab, touching[i]->hash);
