@@ -68,6 +68,18 @@ void process_bucket_close(struct process_counter *c, struct trace *t, int64_t bu
         write_total(c, t, points, n);
 }
 
+char *put_any_pair(char *at, struct heap_counters *c)
+{
+    uint64_t step = sequence_step(&c->sequence, c->exact.time_ns);
+    return put_counter_pair(at, &c->pairs, step, c->exact.bytes, c->exact.blocks);
+}
+
+char *put_any_total(char *at, struct process_counter *c)
+{
+    uint64_t step = sequence_step(&c->sequence, c->exact.time_ns);
+    return put_counter(at, &c->singles, step, c->exact.bytes);
+}
+
 /* Takes back what is held: it is written. */
 static void let_go(struct exact_point *p)
 {
@@ -79,7 +91,7 @@ static void write_held_pair(struct heap_counters *c, struct trace *t)
 {
     if (!point_held(&c->exact))
         return;
-    out_commit(t->out, put_held_pair(out_reserve(t->out, PACKET_COUNTER_BYTES), c));
+    out_commit(t->out, put_any_pair(out_reserve(t->out, PACKET_COUNTER_BYTES), c));
     let_go(&c->exact);
 }
 
@@ -87,7 +99,7 @@ static void write_held_total(struct process_counter *c, struct trace *t)
 {
     if (!point_held(&c->exact))
         return;
-    out_commit(t->out, put_held_total(out_reserve(t->out, PACKET_COUNTER_BYTES), c));
+    out_commit(t->out, put_any_total(out_reserve(t->out, PACKET_COUNTER_BYTES), c));
     let_go(&c->exact);
 }
 

@@ -53,16 +53,29 @@ void process_counter_open(struct process_counter *c, struct trace *t, int64_t fr
                           uint64_t parent, int32_t rank);
 
 /* What is held, written at `at`, where PACKET_COUNTER_BYTES are reserved. */
+EH_APART char *put_any_pair(char *at, struct heap_counters *c);
+EH_APART char *put_any_total(char *at, struct process_counter *c);
+
+/* The same, mostly without a call; times lie within LIMIT_TIME_NS, which all can be written. */
 static inline char *put_held_pair(char *at, struct heap_counters *c)
 {
-    uint64_t step = sequence_step(&c->sequence, c->exact.time_ns);
-    return put_counter_pair(at, &c->pairs, step, c->exact.bytes, c->exact.blocks);
+    const uint64_t bytes = c->exact.bytes, blocks = c->exact.blocks;
+    const uint64_t step = (uint64_t)c->exact.time_ns - (uint64_t)c->sequence.last_ns;
+    if (!packet_has_two_bytes(step) || !packet_value_fits(&c->pairs.value, bytes) ||
+        !packet_value_fits(&c->pairs.extra, blocks))
+        return put_any_pair(at, c);
+    c->sequence.last_ns = c->exact.time_ns;
+    return put_pair_like_last(at, &c->pairs, step, bytes, blocks);
 }
 
 static inline char *put_held_total(char *at, struct process_counter *c)
 {
-    uint64_t step = sequence_step(&c->sequence, c->exact.time_ns);
-    return put_counter(at, &c->singles, step, c->exact.bytes);
+    const uint64_t bytes = c->exact.bytes;
+    const uint64_t step = (uint64_t)c->exact.time_ns - (uint64_t)c->sequence.last_ns;
+    if (!packet_has_two_bytes(step) || !packet_value_fits(&c->singles.value, bytes))
+        return put_any_total(at, c);
+    c->sequence.last_ns = c->exact.time_ns;
+    return put_like_last(at, &c->singles, step, bytes);
 }
 
 /* Whether a row of that time is later than points that both counters hold, as nearly all are. */

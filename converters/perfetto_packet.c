@@ -84,19 +84,20 @@ static void end_point(struct counter *c, const char *end)
     c->packet[2] = PB_VARINT(PACKET_TIMESTAMP);
 }
 
-static bool fits(const struct counter_value *v, uint64_t value)
+/* The last packet with any other time, mostly one of three bytes. Returns the place behind it. The
+ * copy is of fixed length and overshoots: half the cost of one that is not. */
+static inline char *put_at_time(char *at, const struct counter *c, uint64_t delta)
 {
-    return value - v->least < v->span;
-}
-
-/* The last packet with any other time. Returns the place behind the time. The copy is of fixed
- * length and overshoots: half the cost of one that is not. */
-static char *put_at_time(char *at, const struct counter *c, uint64_t delta)
-{
+    char *point = at + PACKET_TIME_PLACE + 3;
     memcpy(at, c->packet, PACKET_TIME_PLACE + 1);
-    char *point = put_varint(at + PACKET_TIME_PLACE, delta);
-    memcpy(point, c->packet + PACKET_POINT_PLACE, sizeof c->packet - PACKET_POINT_PLACE);
+    if (delta >= 1u << 14 && delta < 1u << 21) {
+        packet_patch(at + PACKET_TIME_PLACE, delta & 0x3FFF, 0x8080);
+        point[-1] = (char)(delta >> 14);
+    } else {
+        point = put_varint(at + PACKET_TIME_PLACE, delta);
+    }
     at[1] = (char)(c->packet[1] + (point - at) - PACKET_POINT_PLACE);
+    memcpy(point, c->packet + PACKET_POINT_PLACE, sizeof c->packet - PACKET_POINT_PLACE);
     return point;
 }
 
@@ -109,9 +110,9 @@ static void patch(char *point, const struct counter_value *v, uint64_t value)
     packet_patch(point + v->place - PACKET_POINT_PLACE, value - v->least, v->more);
 }
 
-char *put_new_counter(char *at, struct counter *c, uint64_t delta, uint64_t value)
+char *put_counter(char *at, struct counter *c, uint64_t delta, uint64_t value)
 {
-    bool alike = fits(&c->value, value);
+    bool alike = packet_value_fits(&c->value, value);
     if (!alike)
         end_point(c, put_counter_value(c->packet + c->values, c, &c->value, EVENT_VALUE, value));
     char *point = put_at_time(at, c, delta);
@@ -120,9 +121,9 @@ char *put_new_counter(char *at, struct counter *c, uint64_t delta, uint64_t valu
     return point + c->length - PACKET_POINT_PLACE;
 }
 
-char *put_new_pair(char *at, struct counter *c, uint64_t delta, uint64_t value, uint64_t extra)
+char *put_counter_pair(char *at, struct counter *c, uint64_t delta, uint64_t value, uint64_t extra)
 {
-    bool alike = fits(&c->value, value) && fits(&c->extra, extra);
+    bool alike = packet_value_fits(&c->value, value) && packet_value_fits(&c->extra, extra);
     if (!alike) {
         char *end = put_counter_value(c->packet + c->values, c, &c->extra, EVENT_EXTRA_VALUES,
                                       extra);

@@ -67,11 +67,10 @@ void counter_init(struct counter *c, uint32_t sequence);
 /* A point: `delta` is the time since the sequence's packet before, in nanoseconds. Values above
  * INT64_MAX are written as INT64_MAX. */
 #define PACKET_COUNTER_BYTES 64
-/* The slow paths of the two below: what is unlike the last packet, and what has another time. One of
- * ten or twenty: too many for EH_RARE, which makes code small and slow. */
-EH_APART char *put_new_counter(char *at, struct counter *c, uint64_t delta, uint64_t value);
-EH_APART char *put_new_pair(char *at, struct counter *c, uint64_t delta, uint64_t value,
-                            uint64_t extra);
+/* One value on the sequence's default track. */
+char *put_counter(char *at, struct counter *c, uint64_t delta, uint64_t value);
+/* One value on the default track, one on the first extra track. */
+char *put_counter_pair(char *at, struct counter *c, uint64_t delta, uint64_t value, uint64_t extra);
 /* One value on another track. */
 char *put_counter_on(char *at, uint32_t sequence, uint64_t delta, uint64_t track, uint64_t value);
 
@@ -81,62 +80,41 @@ static inline void packet_patch(char *place, uint64_t bits, uint64_t more)
     store_u16((uint8_t *)place, (uint16_t)(bits + (bits & 0x3F80) + more));
 }
 
-#define PACKET_TIME_PLACE  3
-#define PACKET_POINT_PLACE 5
+#define PACKET_TIME_PLACE   3
+#define PACKET_POINT_PLACE  5
+#define PACKET_SINGLE_BYTES 32 /* no packet of one value is longer */
 
-/* Times of two or three bytes, 128 ns to 2 ms, as nearly all are between points of a counter. */
-static inline bool packet_time_is_short(uint64_t delta)
+/* Whether the next packet differs from the last one by no more than a time of two bytes, 128 ns to
+ * 16 us, and the values' lowest bytes: then what is below writes it. */
+static inline bool packet_has_two_bytes(uint64_t delta)
 {
-    return delta - 128 < (1u << 21) - 128;
+    return delta - 128 < (1u << 14) - 128;
 }
 
-/* The last packet with a time of three bytes. */
-static inline void put_later(char *at, const struct counter *c, uint64_t delta)
+static inline bool packet_value_fits(const struct counter_value *v, uint64_t value)
 {
-    memcpy(at, c->packet, PACKET_TIME_PLACE + 1);
-    at[1]++;
-    packet_patch(at + PACKET_TIME_PLACE, delta & 0x3FFF, 0x8080);
-    at[PACKET_TIME_PLACE + 2] = (char)(delta >> 14);
-    memcpy(at + PACKET_POINT_PLACE + 1, c->packet + PACKET_POINT_PLACE,
-           sizeof c->packet - PACKET_POINT_PLACE);
+    return value - v->least < v->span;
 }
 
-/* The last packet with another short time. Returns where it would begin if that had two bytes. */
-static inline char *put_like_last(char *at, const struct counter *c, uint64_t delta)
+/* Here places are read where they are used: what is read earlier than that finds no register, and
+ * costs three instructions, not one. */
+static inline char *put_like_last(char *at, const struct counter *c, uint64_t delta,
+                                  uint64_t value)
 {
-    if (delta >= 1u << 14) {
-        put_later(at, c, delta);
-        return at + 1;
-    }
-    memcpy(at, c->packet, 32);
-    if (c->length > 32)
-        memcpy(at + 32, c->packet + 32, sizeof c->packet - 32);
+    memcpy(at, c->packet, PACKET_SINGLE_BYTES);
     packet_patch(at + PACKET_TIME_PLACE, delta, 0x80);
-    return at;
-}
-
-/* One value on the sequence's default track. Here and below places are read where they are used:
- * what is read earlier than that finds no register, and costs three instructions, not one. */
-static inline char *put_counter(char *at, struct counter *c, uint64_t delta, uint64_t value)
-{
-    const uint64_t bits = value - c->value.least;
-    if (!packet_time_is_short(delta) || bits >= c->value.span)
-        return put_new_counter(at, c, delta, value);
-    at = put_like_last(at, c, delta);
-    packet_patch(at + c->value.place, bits, c->value.more);
+    packet_patch(at + c->value.place, value - c->value.least, c->value.more);
     return at + c->length;
 }
 
-/* One value on the default track, one on the first extra track. */
-static inline char *put_counter_pair(char *at, struct counter *c, uint64_t delta, uint64_t value,
-                                     uint64_t extra)
+static inline char *put_pair_like_last(char *at, const struct counter *c, uint64_t delta,
+                                       uint64_t value, uint64_t extra)
 {
-    const uint64_t bits = value - c->value.least, extra_bits = extra - c->extra.least;
-    if (!packet_time_is_short(delta) || bits >= c->value.span || extra_bits >= c->extra.span)
-        return put_new_pair(at, c, delta, value, extra);
-    at = put_like_last(at, c, delta);
-    packet_patch(at + c->extra.place, extra_bits, c->extra.more);
-    packet_patch(at + c->value.place, bits, c->value.more);
+    if (c->length > PACKET_SINGLE_BYTES)
+        memcpy(at + PACKET_SINGLE_BYTES, c->packet + PACKET_SINGLE_BYTES,
+               sizeof c->packet - PACKET_SINGLE_BYTES);
+    at = put_like_last(at, c, delta, value) - c->length;
+    packet_patch(at + c->extra.place, extra - c->extra.least, c->extra.more);
     return at + c->length;
 }
 

@@ -104,7 +104,7 @@ void sequence_open_plain(struct sequence *s, struct trace *t)
     trace_write(t, &p);
 }
 
-uint64_t sequence_any_step(struct sequence *s, int64_t ns)
+uint64_t sequence_odd_step(struct sequence *s, int64_t ns)
 {
     if (ns > TRACE_LATEST_NS)
         ns = TRACE_LATEST_NS;

@@ -2,12 +2,10 @@
 #ifndef ETLHEAP_CONVERTERS_PERFETTO_TRACE_H
 #define ETLHEAP_CONVERTERS_PERFETTO_TRACE_H
 
-#include "base/inline.h"
 #include "io/sink.h"
 #include "model/info.h"
 #include "model/model.h"
 #include "model/stats.h"
-#include "perfetto_packet.h"
 #include "perfetto_subset.pb-c.h"
 #include "writer.h"
 
@@ -79,18 +77,17 @@ void sequence_open(struct sequence *s, struct trace *t, int64_t from_ns, uint64_
 /* Opens a sequence in BOOTTIME without defaults. */
 void sequence_open_plain(struct sequence *s, struct trace *t);
 
-/* The slow path of the next: any time. */
-EH_APART uint64_t sequence_any_step(struct sequence *s, int64_t ns);
+/* The slow path of the next: a step back, or one to beyond what can be written. */
+uint64_t sequence_odd_step(struct sequence *s, int64_t ns);
 
 /* The time of the sequence's next packet as its clock wants it; a step back is none, and so is one
  * to before the trace. */
 static inline uint64_t sequence_step(struct sequence *s, int64_t ns)
 {
-    /* A counter's packet asks for the same, which makes one comparison of two; and no time lies
-     * beyond TRACE_LATEST_NS (LIMIT_TIME_NS). */
+    /* One comparison for all: times lie within LIMIT_TIME_NS, which is TRACE_LATEST_NS and 1. */
     uint64_t step = (uint64_t)ns - (uint64_t)s->last_ns;
-    if (!packet_time_is_short(step))
-        return sequence_any_step(s, ns);
+    if ((step - 1) >> 40)
+        return sequence_odd_step(s, ns);
     s->last_ns = ns;
     return step;
 }
