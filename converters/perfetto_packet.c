@@ -84,21 +84,32 @@ static void end_point(struct counter *c, const char *end)
     c->packet[2] = PB_VARINT(PACKET_TIMESTAMP);
 }
 
-/* The last packet with any other time, mostly one of three bytes. Returns the place behind it. The
- * copy is of fixed length and overshoots: half the cost of one that is not. */
+/* The last packet with a time of any length. Returns the place behind it. The copy is of fixed length
+ * and overshoots: half the cost of one that is not. */
 static inline char *put_at_time(char *at, const struct counter *c, uint64_t delta)
 {
-    char *point = at + PACKET_TIME_PLACE + 3;
     memcpy(at, c->packet, PACKET_TIME_PLACE + 1);
-    if (delta >= 1u << 14 && delta < 1u << 21) {
-        packet_patch(at + PACKET_TIME_PLACE, delta & 0x3FFF, 0x8080);
-        point[-1] = (char)(delta >> 14);
-    } else {
-        point = put_varint(at + PACKET_TIME_PLACE, delta);
-    }
+    char *point = put_varint(at + PACKET_TIME_PLACE, delta);
     at[1] = (char)(c->packet[1] + (point - at) - PACKET_POINT_PLACE);
     memcpy(point, c->packet + PACKET_POINT_PLACE, sizeof c->packet - PACKET_POINT_PLACE);
     return point;
+}
+
+/* The same with a time of three bytes, as most of those have that are not of two. */
+static inline char *put_later(char *at, const struct counter *c, uint64_t delta)
+{
+    char *point = at + PACKET_POINT_PLACE + 1;
+    memcpy(at, c->packet, PACKET_TIME_PLACE + 1);
+    at[1]++;
+    packet_patch(at + PACKET_TIME_PLACE, delta & 0x3FFF, 0x8080);
+    point[-1] = (char)(delta >> 14);
+    memcpy(point, c->packet + PACKET_POINT_PLACE, sizeof c->packet - PACKET_POINT_PLACE);
+    return point;
+}
+
+static bool has_three_bytes(uint64_t delta)
+{
+    return delta - (1u << 14) < (1u << 21) - (1u << 14);
 }
 
 _Static_assert(2 + 1 + PB_VARINT_BYTES + sizeof ((struct counter *)0)->packet -
@@ -110,31 +121,34 @@ static void patch(char *point, const struct counter_value *v, uint64_t value)
     packet_patch(point + v->place - PACKET_POINT_PLACE, value - v->least, v->more);
 }
 
+static char *end_of(char *point, const struct counter *c)
+{
+    return point + c->length - PACKET_POINT_PLACE;
+}
+
 char *put_counter(char *at, struct counter *c, uint64_t delta, uint64_t value)
 {
-    bool alike = packet_value_fits(&c->value, value);
-    if (!alike)
+    if (!packet_value_fits(&c->value, value)) {
         end_point(c, put_counter_value(c->packet + c->values, c, &c->value, EVENT_VALUE, value));
-    char *point = put_at_time(at, c, delta);
-    if (alike)
-        patch(point, &c->value, value);
-    return point + c->length - PACKET_POINT_PLACE;
+        return end_of(put_at_time(at, c, delta), c);
+    }
+    at = has_three_bytes(delta) ? put_later(at, c, delta) : put_at_time(at, c, delta);
+    patch(at, &c->value, value);
+    return end_of(at, c);
 }
 
 char *put_counter_pair(char *at, struct counter *c, uint64_t delta, uint64_t value, uint64_t extra)
 {
-    bool alike = packet_value_fits(&c->value, value) && packet_value_fits(&c->extra, extra);
-    if (!alike) {
+    if (!packet_value_fits(&c->value, value) || !packet_value_fits(&c->extra, extra)) {
         char *end = put_counter_value(c->packet + c->values, c, &c->extra, EVENT_EXTRA_VALUES,
                                       extra);
         end_point(c, put_counter_value(end, c, &c->value, EVENT_VALUE, value));
+        return end_of(put_at_time(at, c, delta), c);
     }
-    char *point = put_at_time(at, c, delta);
-    if (alike) {
-        patch(point, &c->extra, extra);
-        patch(point, &c->value, value);
-    }
-    return point + c->length - PACKET_POINT_PLACE;
+    at = has_three_bytes(delta) ? put_later(at, c, delta) : put_at_time(at, c, delta);
+    patch(at, &c->extra, extra);
+    patch(at, &c->value, value);
+    return end_of(at, c);
 }
 
 char *put_counter_on(char *at, uint32_t sequence, uint64_t delta, uint64_t track, uint64_t value)

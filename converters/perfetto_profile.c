@@ -650,13 +650,13 @@ static inline bool is_quiet(const struct profile *f, const struct eh_event *row)
            (row->flags & (EH_ADDED | EH_REMOVED));
 }
 
-/* The usual row changes a site that has changed of late. To leave all others to a function of their
- * own saves registers' saving: 35 of 100 instructions. */
+/* The usual row changes a site of late. To leave all others to a function of their own, and to call
+ * nothing but at the end, saves registers' saving: 35 of 100 instructions. */
 void profile_row(struct profiles *p, uint32_t profile, const struct eh_event *row)
 {
     struct profile *f = &p->all[profile];
     struct profile_site *site = recent_site(p, site_key(f, row, row->size), row->heap_index);
-    if (!site || !site->changed || !is_quiet(f, row)) {
+    if (!site || !is_quiet(f, row)) {
         take_row(p, f, row);
         return;
     }
@@ -668,6 +668,8 @@ void profile_row(struct profiles *p, uint32_t profile, const struct eh_event *ro
     f->records++;
     save_peak(f, site);
     count_block(f, site, row);
+    if (!site->changed)
+        mark_changed(p, f, site);
 }
 
 /* The profile of a process whose tracks are not there yet. */

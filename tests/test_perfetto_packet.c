@@ -116,7 +116,11 @@ START_TEST(counter_after_another)
             char bytes[PACKET_COUNTER_BYTES];
             Perfetto__TrackEvent event = counter_event(value > INT64_MAX ? INT64_MAX : value);
             Perfetto__TracePacket packet = packet_of(7, delta, &event);
-            char *end = put_counter(bytes, &c, delta, value);
+            bool like_last = packet_has_two_bytes(delta) && packet_value_fits(&c.value, value);
+            char *end = like_last ? put_like_last(bytes, &c, delta, value)
+                                  : put_counter(bytes, &c, delta, value);
+            check_packet(bytes, (size_t)(end - bytes), &packet);
+            end = put_counter(bytes, &c, delta, value);
             check_packet(bytes, (size_t)(end - bytes), &packet);
         }
 }
@@ -135,7 +139,12 @@ START_TEST(counter_pair_after_another)
             event.n_extra_counter_values = 1;
             event.extra_counter_values = &extra;
             Perfetto__TracePacket packet = packet_of(UINT32_MAX, delta, &event);
-            char *end = put_counter_pair(bytes, &c, delta, value, (uint64_t)extra);
+            bool like_last = packet_has_two_bytes(delta) && packet_value_fits(&c.value, value) &&
+                             packet_value_fits(&c.extra, (uint64_t)extra);
+            char *end = like_last ? put_pair_like_last(bytes, &c, delta, value, (uint64_t)extra)
+                                  : put_counter_pair(bytes, &c, delta, value, (uint64_t)extra);
+            check_packet(bytes, (size_t)(end - bytes), &packet);
+            end = put_counter_pair(bytes, &c, delta, value, (uint64_t)extra);
             check_packet(bytes, (size_t)(end - bytes), &packet);
         }
 }

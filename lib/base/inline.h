@@ -8,6 +8,7 @@
 #if defined(__GNUC__)
 #define EH_ALWAYS_INLINE static inline __attribute__((always_inline))
 #define EH_RARE          __attribute__((cold, noinline))
+/* The same for what is not rare enough to be made small and slow: one call of ten or twenty. */
 #define EH_APART         __attribute__((noinline))
 /* A loop in a function of its own has all registers. */
 #define EH_NEVER_INLINE static __attribute__((noinline))
