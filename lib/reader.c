@@ -530,8 +530,7 @@ EH_ALWAYS_INLINE int take_common(struct eh_reader *r, const struct etl_stream *s
         return -1;
     if (!joins)
         return 1;
-    struct join_origin origin = origin_of(r, s, (uint32_t)(ids >> 32));
-    return join_put_common(r->join, &origin, e) < 0 ? -1 : 1;
+    return give_event(r, s, (uint32_t)(ids >> 32), e) < 0 ? -1 : 1;
 }
 
 /* ---- context records of the second pass ---- */
@@ -748,26 +747,41 @@ static inline int follow_step(struct eh_reader *r, const struct etl_stream *s, e
     return 0;
 }
 
+/* The layout of lanes that stand at a common stack record. */
+static const struct heap_layout stack_layout = {0};
+
+/* Bytes from the record that a lane stands at to the next. */
+static inline size_t lane_step(const struct lane *lane)
+{
+    return lane->layout == &stack_layout ? REC_STEP(load_u16(lane->record + HOOK_SIZE))
+                                         : lane->layout->step;
+}
+
 /* The stream catches up with its lane, as if it had come to that record by itself. */
 static void catch_up(const struct merge *m, const struct lane *lane, struct etl_stream *s)
 {
     if (!lane->layout)
         return;
+    size_t step = lane_step(lane), left = (size_t)(s->end - lane->record);
     s->current = lane->record;
-    s->at = lane->record + lane->layout->step;
-    s->word = lane->layout->word;
-    s->raw = load_i64(lane->record + SYSTEM_TIME);
+    s->at = lane->record + (step < left ? step : left);
+    s->word = load_u64(lane->record) >> 16;
+    s->raw = load_i64(lane->record +
+                      (lane->layout == &stack_layout ? PERFINFO_TIME : SYSTEM_TIME));
     s->key = merge_near_key(m);
 }
 
 /* The lane stands where its stream stands. It takes common records itself where the trace has one
  * axis, so that raw times are keys and all clocks and boots are one, and from the base on, which
- * time that steps back may leave. */
-static void set_lane(struct lane *lane, const struct etl_stream *s, const struct merge *m)
+ * time that steps back may leave. With `stacks` it takes common stack records, too. */
+static void set_lane(struct lane *lane, const struct etl_stream *s, const struct merge *m,
+                     bool stacks)
 {
     bool takes = s->current && s->raw_is_key && s->raw == s->key && merge_is_near(m, s->key) &&
                  (size_t)(s->end - s->current) >= HEAP_LONGEST_BYTES;
     lane->layout = takes ? heap_layout_of(s->word) : NULL;
+    if (takes && stacks && stack_is_common(s->word))
+        lane->layout = &stack_layout;
     lane->record = nobodys_record;
     if (!lane->layout)
         return;
@@ -780,6 +794,7 @@ enum run_end {
     RUN_FULL,  /* no room for more rows */
     RUN_OTHER, /* what is next has to be taken by take_other() */
     RUN_STEP,  /* what is next has been taken, its stream has to be moved on */
+    RUN_FAILED,
 };
 
 /* The lane of an entry of the merge. */
@@ -869,29 +884,161 @@ static int take_plain(struct eh_reader *r, struct eh_error *e)
         enum etl_step step = etl_stream_next(&r->trace, s, false, e);
         if (follow_step(r, s, step, e) < 0)
             return -1;
-        set_lane(&r->lanes[i], s, &r->merge);
+        set_lane(&r->lanes[i], s, &r->merge, false);
     }
     return 1;
 }
 
-/* The same where there are stacks. */
-EH_NEVER_INLINE int take_joined(struct eh_reader *r, struct eh_error *e)
+/* Whether a lane can take the stack record at `at`, by its first 8 bytes. */
+static inline bool lane_takes_stack(const struct lane *lane, const uint8_t *at, uint64_t first)
 {
+    return stack_is_plain(first) &&
+           (ptrdiff_t)rec_hooked_size(first) <= lane->last - at + (ptrdiff_t)HEAP_LONGEST_BYTES;
+}
+
+/* The stack record behind the event at which the lane of `*entry` stands: if it is this event's, it
+ * is taken and the lane goes on to it. 0, or -1 with `e` filled. */
+EH_ALWAYS_INLINE int follow_lane(struct eh_reader *r, struct lane *lane, uint64_t *entry,
+                                 struct eh_error *e)
+{
+    const uint8_t *at = lane->record + lane->layout->step;
+    if (at > lane->last)
+        return 0;
+    uint64_t first = load_u64(at);
+    uint64_t ahead = load_u64(at + PERFINFO_TIME) - (uint64_t)r->merge.base;
+    if (!lane_takes_stack(lane, at, first) || ahead >= MERGE_FAR)
+        return 0;
+    struct stack_record stack;
+    stack_in_place(first >> 16, at, &stack);
+    int followed = join_following(r->join, &stack, r->trace.clocks->boot, e);
+    if (followed <= 0)
+        return followed;
+    lane->layout = &stack_layout;
+    lane->record = at;
+    uint64_t stack_entry = ahead << 32 | (uint32_t)*entry;
+    *entry = stack_entry > *entry ? stack_entry : *entry;
+    return 0;
+}
+
+/* The event at which a lane stands goes into the window: 1, 0 where its owner is not in the cache,
+ * -1 with `e` filled. */
+EH_ALWAYS_INLINE int take_lane_event(struct eh_reader *r, const struct lane *lane,
+                                     uint32_t stream, struct eh_error *e)
+{
+    const uint8_t *at = lane->record;
+    uint64_t ids = load_u64(at + SYSTEM_THREAD);
+    const struct owner_cache *owner = owner_slot(r->owners_found, ids);
+    if (owner->ids != ids)
+        return 0;
+    struct eh_event *row = join_row(r->join);
+    heap_decode_common(lane->layout, at, &lane->place, row);
+    memcpy((char *)row + offsetof(struct eh_event, process), &owner->part, sizeof owner->part);
+    row->thread = owner->thread;
+    row->raw_time = load_i64(at + SYSTEM_TIME);
+    row->time_ns = etl_time_ns(r->trace.clocks, row->raw_time);
+    struct join_origin origin = {r->trace.clocks->boot, stream, (uint32_t)(ids >> 32),
+                                 r->image_records};
+    return join_put_common(r->join, &origin, e) < 0 ? -1 : 1;
+}
+
+/* The stack at which a lane stands looks for its event. 1, or -1 with `e` filled. */
+static int take_lane_stack(struct eh_reader *r, const struct lane *lane, uint32_t stream,
+                           struct eh_error *e)
+{
+    struct stack_record stack;
+    stack_in_place(load_u64(lane->record) >> 16, lane->record, &stack);
+    struct join_origin origin = {r->trace.clocks->boot, stream, REC_NO_ID, r->image_records};
+    return give_stack(r, &stack, &stack.frames, &origin, e) < 0 ? -1 : 1;
+}
+
+/* The record at `at`, to which the winner's lane is to go on: its layout and its time above the
+ * merge's base; NULL where no lane takes it. */
+static inline const struct heap_layout *next_in_lane(const struct lane *lane, const uint8_t *at,
+                                                     int64_t base, uint64_t *ret_ahead)
+{
+    uint64_t first = load_u64(at);
+    const struct heap_layout *layout = heap_layout_of(first >> 16);
+    if (!layout && !lane_takes_stack(lane, at, first))
+        return NULL;
+    *ret_ahead = load_u64(at + (layout ? SYSTEM_TIME : PERFINFO_TIME)) - (uint64_t)base;
+    if (*ret_ahead >= MERGE_FAR)
+        return NULL;
+    return layout ? layout : &stack_layout;
+}
+
+/* take_run() where there are stacks: takes common stack records, too, and puts rows into the window
+ * as long as it has room. */
+EH_NEVER_INLINE enum run_end take_joined_run(struct eh_reader *r, struct eh_error *e)
+{
+    uint64_t *const nodes = r->merge.nodes;
+    uint64_t winner = nodes[0];
+    enum run_end why = RUN_FULL;
+    while (join_waiting(r->join) < LIMIT_PENDING_EVENTS) {
+        struct lane *lane = lane_of(r->lanes, winner);
+        uint32_t stream = merge_stream(winner);
+        int taken;
+        if (lane->layout == &stack_layout)
+            taken = take_lane_stack(r, lane, stream, e);
+        else if ((taken = take_lane_event(r, lane, stream, e)) > 0 &&
+                 follow_lane(r, lane, &winner, e) < 0)
+            taken = -1;
+        why = taken > 0 ? RUN_STEP : taken < 0 ? RUN_FAILED : RUN_OTHER;
+        if (taken <= 0)
+            break;
+        ptrdiff_t step = (ptrdiff_t)lane_step(lane);
+        if (step > lane->last - lane->record)
+            break;
+        uint64_t ahead;
+        const uint8_t *at = lane->record + step;
+        const struct heap_layout *layout = next_in_lane(lane, at, r->merge.base, &ahead);
+        if (!layout)
+            break;
+        lane->layout = layout;
+        lane->record = at;
+        uint64_t entry = ahead << 32 | (uint32_t)winner;
+        winner = merge_play(nodes, lane->first_node, entry > winner ? entry : winner);
+        why = RUN_FULL;
+    }
+    nodes[0] = winner;
+    return why;
+}
+
+/* The record at which the stream that is next stands is taken, unless a run has done so, and the
+ * stream moved on: also over the stack of an event, where it follows. 0, or -1 with `e` filled. */
+static int step_joined(struct eh_reader *r, struct etl_stream *s, enum run_end why,
+                       struct eh_error *e)
+{
+    struct lane *lane = &r->lanes[s->index];
+    int event = why == RUN_STEP && lane->layout != &stack_layout;
+    catch_up(&r->merge, lane, s);
+    if (why == RUN_OTHER) {
+        event = take_common(r, s, true, join_row(r->join), e);
+        if (event < 0 || (!event && take_other(r, s, e) < 0))
+            return -1;
+    }
+    if (event && take_following(r, s, e) < 0)
+        return -1;
+    enum etl_step step = etl_stream_next(&r->trace, s, false, e);
+    if (follow_step(r, s, step, e) < 0)
+        return -1;
+    set_lane(lane, s, &r->merge, true);
+    return 0;
+}
+
+/* take_plain() where there are stacks. */
+static int take_joined(struct eh_reader *r, struct eh_error *e)
+{
+    bool runs = !r->info.has_ownerless; /* for those it matters when a stack record comes */
     while (r->count < READ_ROWS) {
         int room = make_room(r, e);
         if (room <= 0)
             return room < 0 ? -1 : 1;
+        bool common = runs && lane_of(r->lanes, r->merge.nodes[0])->layout;
+        enum run_end why = common ? take_joined_run(r, e) : RUN_OTHER;
         uint32_t i = merge_next(&r->merge);
-        if (i & MERGE_ENDED)
-            return 0;
-        struct etl_stream *s = &r->trace.streams[i];
-        int taken = take_common(r, s, true, join_row(r->join), e);
-        if (taken < 0 || (!taken && take_other(r, s, e) < 0))
-            return -1;
-        if (taken && take_following(r, s, e) < 0)
-            return -1;
-        enum etl_step step = etl_stream_next(&r->trace, s, false, e);
-        if (follow_step(r, s, step, e) < 0)
+        if (why == RUN_FAILED || (why == RUN_OTHER && i & MERGE_ENDED))
+            return why == RUN_FAILED ? -1 : 0;
+        if (why != RUN_FULL && step_joined(r, &r->trace.streams[i], why, e) < 0)
             return -1;
     }
     return 1;
