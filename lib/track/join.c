@@ -106,7 +106,7 @@ struct aside {
     uint32_t next; /* in its queue, 0 at the end */
     bool oldest;   /* of its queue */
     bool named, ambiguous;
-    uint32_t named_pid, named_tid; /* by stack records with its raw time, if its header names nobody */
+    uint32_t named_pid, named_tid; /* by stacks with its raw time, if its header names nobody */
     uint32_t named_process;
     uint64_t owners_epoch; /* when it came */
     struct queue queue;    /* where it is the oldest */
@@ -451,8 +451,9 @@ static bool has_part(const struct pending *p, uint32_t parts, uint32_t draft)
 }
 
 /* The draft for frames as seen by a pending event of a process. */
-EH_NEVER_INLINE int draft_for(struct join *j, const struct pending *p, uint32_t process, uint32_t boot,
-                     const struct raw_frames *frames, uint32_t *ret_draft, struct eh_error *e)
+EH_NEVER_INLINE int draft_for(struct join *j, const struct pending *p, uint32_t process,
+                              uint32_t boot, const struct raw_frames *frames,
+                              uint32_t *ret_draft, struct eh_error *e)
 {
     struct frames_origin o = {process, boot, p->moment};
     return drafts_find(&j->drafts, &o, frames, ret_draft) < 0 ? out_of_memory(e) : 0;
