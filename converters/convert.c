@@ -451,7 +451,7 @@ static int publish(void *context)
         return -1;
     if (output_publish(&c->stats, &c->error) == 0)
         return 0;
-    pieces_withdraw(&c->data);
+    pieces_withdraw(&c->data, &c->error);
     return -1;
 }
 

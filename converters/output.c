@@ -3,6 +3,7 @@
 #include "platform.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -167,10 +168,16 @@ int output_reopen(struct output *o, struct eh_error *e)
     return 0;
 }
 
-static void put_back(struct output *o)
+/* Where that fails, what was replaced is there under its other name, and the user must hear of it. */
+static void put_back(struct output *o, struct eh_error *e)
 {
-    if (o->kept)
-        platform_put_back(o->kept, o->path);
+    char kept[sizeof e->text / 2];
+    if (!o->kept)
+        return;
+    snprintf(kept, sizeof kept, "%s", o->kept);
+    if (platform_put_back(o->kept, o->path) < 0)
+        eh_fail(e, EH_ERR_IO, errno, EH_NO_OFFSET, "%s: cannot put back what it replaced, now %s",
+                o->name, kept);
     o->kept = NULL;
 }
 
@@ -183,20 +190,20 @@ int output_publish(struct output *o, struct eh_error *e)
     if ((o->together && o->replace && platform_keep(o->path, &o->kept) < 0) ||
         platform_publish(o->temporary, o->path, o->replace) < 0) {
         cannot(o, "cannot give the finished file its name", e);
-        put_back(o);
+        put_back(o, e);
         return -1;
     }
     o->temporary = NULL;
     return 0;
 }
 
-void output_withdraw(struct output *o)
+void output_withdraw(struct output *o, struct eh_error *e)
 {
     if (!o->path || o->temporary)
         return;
     if (!o->kept)
         platform_remove(o->path);
-    put_back(o);
+    put_back(o, e);
 }
 
 void output_discard(struct output *o)

@@ -54,8 +54,8 @@ int output_reopen(struct output *o, struct eh_error *e);
 int output_publish(struct output *o, struct eh_error *e);
 
 /* Takes back a file that was published, but belongs to others that were not: what it replaced is
- * there again. */
-void output_withdraw(struct output *o);
+ * there again. Where that cannot be, `e` says under which name it is. */
+void output_withdraw(struct output *o, struct eh_error *e);
 
 /* Removes what was not published, or what was replaced, and frees the names. */
 void output_discard(struct output *o);

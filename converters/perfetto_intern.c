@@ -223,9 +223,9 @@ uint32_t intern_frame(struct intern *in, uint32_t sequence, uint32_t frame)
     if (frame < in->known_room && in->known[frame].sequence == sequence)
         return in->known[frame].iid;
     uint32_t iid = find_frame(in, sequence, frame);
-    if (!iid || ARRAY_RESERVE_ZEROED(in->known, in->known_room, (size_t)frame + 1) < 0)
+    if (!iid)
         in->trace->out_of_memory = true;
-    else
+    else if (ARRAY_RESERVE_ZEROED(in->known, in->known_room, (size_t)frame + 1) == 0)
         in->known[frame] = (struct intern_known){sequence, iid};
     return iid;
 }

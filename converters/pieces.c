@@ -117,17 +117,17 @@ int pieces_publish(struct pieces *p, struct eh_error *e)
 {
     for (size_t i = 0; i < p->count; i++) {
         if (output_publish(pieces_at(p, i), e) < 0) {
-            pieces_withdraw(p);
+            pieces_withdraw(p, e);
             return -1;
         }
     }
     return 0;
 }
 
-void pieces_withdraw(struct pieces *p)
+void pieces_withdraw(struct pieces *p, struct eh_error *e)
 {
     for (size_t i = 0; i < p->count; i++)
-        output_withdraw(pieces_at(p, i));
+        output_withdraw(pieces_at(p, i), e);
 }
 
 const char *pieces_title(struct pieces *p)

@@ -41,7 +41,7 @@ static inline struct output *pieces_last(struct pieces *p)
 int pieces_publish(struct pieces *p, struct eh_error *e);
 
 /* Takes the published files back. */
-void pieces_withdraw(struct pieces *p);
+void pieces_withdraw(struct pieces *p, struct eh_error *e);
 
 /* What the output is called: "heap.csv", or "heap.0001.csv to heap.0012.csv". Valid until
  * pieces_discard(). */

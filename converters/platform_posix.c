@@ -323,10 +323,18 @@ int platform_keep(const char *path, char **ret_kept)
 }
 
 /* Renaming does nothing where both names lead to one file. */
-void platform_put_back(char *kept, const char *path)
+int platform_put_back(char *kept, const char *path)
 {
-    rename(kept, path);
-    platform_remove_temporary(kept);
+    int failed = rename(kept, path), error = errno;
+    if (failed) {
+        sigset_t before = block_fatal_signals();
+        forget_temporary(kept);
+        unblock_fatal_signals(&before);
+    } else {
+        platform_remove_temporary(kept);
+    }
+    errno = error;
+    return failed;
 }
 
 void platform_remove(const char *path)

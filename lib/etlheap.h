@@ -48,7 +48,7 @@ struct eh_options {
      * headers say, eh_model() is empty, eh_next() ends at once, and of eh_stats() only the counts
      * of buffers, damage and losses are filled. */
     enum eh_census_extent census;
-    /* Blocks kept in memory at one time, of 53 to 66 bytes each, at most EH_MAX_LIVE, which 0 means.
+    /* Blocks kept in memory at one time, of 48 to 64 bytes each, at most EH_MAX_LIVE, which 0 means.
      * Others are counted (EH_LEFT_BLOCKS), not tracked. */
     uint32_t max_live;
 };

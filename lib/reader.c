@@ -379,7 +379,9 @@ EH_NEVER_INLINE int look_up_owner(struct eh_reader *r, uint32_t boot, uint64_t i
     if (row->process && tid != REC_NO_ID &&
         owners_thread(r->owners, row->process, tid, &row->thread, e) < 0)
         return -1;
-    if (row->process && pid != REC_NO_ID)
+    /* What found no place is counted each time. */
+    bool found = row->process && (row->thread || tid == REC_NO_ID);
+    if (found && pid != REC_NO_ID)
         *owner_slot(r->owners_found, ids) = (struct owner_cache){
             .ids = ids, .thread = row->thread, .part = {.process = row->process, .thread_id = tid}};
     return 0;

@@ -21,8 +21,10 @@ struct eh_process {
     bool has_start;           /* a start record was seen */
     bool has_end;             /* an end record, or a start record that took over the pid */
     bool has_parent;
-    uint64_t heap_records; /* that name its pid; shared out between reused pids by time */
-    bool has_stacks;       /* at least one of its heap records has a stack */
+    uint64_t heap_records; /* that name its pid; shared out between instances of one pid by time,
+                            * and only about: those within a buffer of a start or end may count for
+                            * the neighbour */
+    bool has_stacks;       /* at least one heap record of its pid, in any instance, has a stack */
     uint32_t boot; /* instances of different boots share nothing; 0, 1, ... */
 };
 

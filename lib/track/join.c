@@ -234,7 +234,9 @@ static uint32_t bucket_of(const struct join *j, const struct key *k)
 {
     const uint64_t factor = UINT64_C(0x9E3779B97F4A7C15);
     uint64_t ids = ((uint64_t)k->pid << 32 | k->tid) + j->salt; /* boots are few */
-    return (uint32_t)((((uint64_t)k->raw ^ ids * factor) * factor) >> 32) % BUCKETS;
+    /* The highest bits: on them all bits of the time bear, lower ones know nothing of its upper. */
+    uint64_t mixed = ((uint64_t)k->raw ^ ids * factor) * factor;
+    return (uint32_t)(mixed >> 32) / (UINT32_MAX / BUCKETS + 1);
 }
 
 static struct key queue_key(const struct join *j, uint32_t at)

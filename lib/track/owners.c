@@ -454,10 +454,21 @@ int owners_count_heap(struct owners *o, uint32_t boot, uint32_t pid, uint64_t co
     return 0;
 }
 
+/* Of all its instances together: which of them a record belongs to is not yet certain while the
+ * streams run ahead of each other by up to a buffer. */
+static bool pid_has_stacks(const struct owners *o, const struct pid_entry *p)
+{
+    for (uint32_t at = p->first; at; at = o->spans[at].next)
+        if (o->spans[at].has_stacks)
+            return true;
+    return false;
+}
+
 int owners_settle(struct owners *o, struct eh_error *e)
 {
     for (size_t i = 0; i < o->entry_count; i++) {
         struct pid_entry *p = &o->entries[i];
+        bool has_stacks = pid_has_stacks(o, p);
         for (p->current = p->first; p->current; p->current = o->spans[p->current].next) {
             const struct span *s = &o->spans[p->current];
             uint32_t process; /* also where nothing is known: whoever turns up is in the model */
@@ -465,7 +476,7 @@ int owners_settle(struct owners *o, struct eh_error *e)
                 return fail(e);
             struct eh_process *instance = model_process(o->model, process);
             instance->heap_records = s->heap_records;
-            instance->has_stacks = s->has_stacks;
+            instance->has_stacks = has_stacks;
             instance->has_end = s->next || s->closed;
             if (instance->has_end)
                 instance->end_ns = s->next ? o->spans[s->next].begin_ns : s->closed_ns;
