@@ -208,11 +208,10 @@ EH_ALWAYS_INLINE char *count_total(struct chrome *c, char *at, struct process_tr
 #define COUNT_BYTES(thinned) (((thinned) ? CURVE_POINTS + CURVE_SINGLE_POINTS : 2) * \
                               CHROME_POINT_BYTES)
 
-/* A row of a known heap. */
-EH_ALWAYS_INLINE char *count_row(struct chrome *c, char *at, const struct eh_event *row,
-                                 bool thinned)
+/* A row of the heap of that track. */
+EH_ALWAYS_INLINE char *count_row(struct chrome *c, char *at, struct heap_track *h,
+                                 const struct eh_event *row, bool thinned)
 {
-    struct heap_track *h = c->heaps[row->heap_index].track;
     at = count_heap(c, at, h, row->heap_index, row->time_ns, row->heap_live_bytes,
                     row->heap_live_blocks, thinned);
     return count_total(c, at, h->process, row->process, row->time_ns, row->process_live_bytes,
@@ -221,10 +220,11 @@ EH_ALWAYS_INLINE char *count_row(struct chrome *c, char *at, const struct eh_eve
 
 static void write_counters(struct chrome *c, const struct eh_event *row)
 {
+    struct heap_track *h = c->heaps[row->heap_index].track;
     char *at = out_reserve(c->lines.out, COUNT_BYTES(true));
     chrome_commit_lines(&c->lines, at,
-                        c->bucket_ns ? count_row(c, at, row, true)
-                                     : count_row(c, at, row, false));
+                        c->bucket_ns ? count_row(c, at, h, row, true)
+                                     : count_row(c, at, h, row, false));
 }
 
 /* Points of one of them alone: the beginning of the time that is shown, and a process's when
@@ -880,19 +880,25 @@ EH_ALWAYS_INLINE size_t write_rows(struct chrome *c, const struct eh_event *rows
                                    bool thinned, bool instants)
 {
     char *begin = out_reserve(c->lines.out, count * ROW_BYTES(thinned)), *at = begin;
+    /* Text that is written might be anything's, so what is read for each row is read once: 3
+     * instructions less for each. */
+    const struct instance_heap *heaps = c->heaps;
+    size_t heap_count = c->heap_count;
+    int64_t latest_ns = c->latest_ns;
     size_t i = 0;
     for (; i < count; i++) {
         const struct eh_event *row = &rows[i];
-        if ((row->kind > EH_REALLOC && row->kind != EH_DROP) || !is_known(c, row) ||
+        struct heap_track *h = row->heap_index < heap_count ? heaps[row->heap_index].track : NULL;
+        if ((row->kind > EH_REALLOC && row->kind != EH_DROP) || !h ||
             (instants && !chrome_is_usual(row)))
             break;
-        if (row->time_ns > c->latest_ns)
-            c->latest_ns = row->time_ns;
+        latest_ns = row->time_ns > latest_ns ? row->time_ns : latest_ns;
         if (is_change(row))
-            at = count_row(c, at, row, thinned);
+            at = count_row(c, at, h, row, thinned);
         if (instants && is_instant(row))
             at = chrome_put_instant(&c->single, at, row);
     }
+    c->latest_ns = latest_ns;
     chrome_commit_lines(&c->lines, begin, at);
     return i;
 }
