@@ -187,27 +187,74 @@ START_TEST(grows_when_half_full)
 }
 END_TEST
 
-/* No choice of bits makes addresses collide, whichever the salt: most are at home or near it. */
-START_TEST(runs_are_short)
+/* Most of these addresses are at home or near it, whichever the salt. */
+static void expect_short_runs(uint64_t salt, const uint64_t *addresses, size_t count)
 {
-    enum { COUNT = 4000 };
-    struct slab s = {.salt = UINT64_C(0x9ABCDEF012345678) * (unsigned)(_i % 8)};
+    struct slab s = {.salt = salt};
     struct live l;
-    unsigned shift = (unsigned)_i / 8 * 4;
     uint64_t total = 0, longest = 0;
     live_init(&l, &s);
-    for (uint64_t i = 0; i < COUNT; i++)
-        add(&l, &s, i << shift, 0);
-    for (uint64_t i = 0; i < COUNT; i++) {
-        size_t home = (size_t)(live_hash(&s, i << shift) >> l.shift);
-        uint64_t way = (seek(&l, &s, i << shift).at - home) & l.mask;
+    for (size_t i = 0; i < count; i++)
+        add(&l, &s, addresses[i], 0);
+    for (size_t i = 0; i < count; i++) {
+        size_t home = (size_t)(live_hash(&s, addresses[i]) >> l.shift);
+        uint64_t way = (seek(&l, &s, addresses[i]).at - home) & l.mask;
         total += way;
         longest = way > longest ? way : longest;
     }
-    ck_assert_uint_le(total, 2 * COUNT);
+    ck_assert_uint_le(total, 2 * count);
     ck_assert_uint_le(longest, 100);
     live_clear(&l, &s);
     slab_finish(&s);
+}
+
+static uint64_t salt_of(int i)
+{
+    return UINT64_C(0x9ABCDEF012345678) * (unsigned)(i % 8);
+}
+
+/* Addresses at equal distances, from 1 to 2^52. */
+START_TEST(runs_are_short)
+{
+    enum { COUNT = 4000 };
+    uint64_t addresses[COUNT];
+    for (uint64_t i = 0; i < COUNT; i++)
+        addresses[i] = i << _i / 8 * 4;
+    expect_short_runs(salt_of(_i), addresses, COUNT);
+}
+END_TEST
+
+/* How far the bit's product is from 0, on a circle of 2^64. */
+static uint64_t reach(unsigned bit)
+{
+    uint64_t product = LIVE_FACTOR << bit;
+    return product < 0 - product ? product : 0 - product;
+}
+
+/* The hostile choice against one product: all combinations of the bits that reach least far, and of
+ * pairs of those that reach farthest, which together reach little. With one product they stood
+ * thousands of slots from home, whatever the salt. */
+START_TEST(runs_of_picked_bits_are_short)
+{
+    enum { NEAR = 7, FAR = 8, BITS = NEAR + FAR - 1 };
+    unsigned bits[64];
+    uint64_t steps[BITS], addresses[1 << BITS];
+    for (unsigned i = 0; i < 64; i++) {
+        unsigned at = i;
+        for (; at && reach(bits[at - 1]) > reach(i); at--)
+            bits[at] = bits[at - 1];
+        bits[at] = i;
+    }
+    for (unsigned i = 0; i < NEAR; i++)
+        steps[i] = UINT64_C(1) << bits[i];
+    for (unsigned i = 1; i < FAR; i++)
+        steps[NEAR + i - 1] = UINT64_C(1) << bits[63] | UINT64_C(1) << bits[63 - i];
+    for (unsigned i = 0; i < 1 << BITS; i++) {
+        addresses[i] = 0;
+        for (unsigned bit = 0; bit < BITS; bit++)
+            addresses[i] ^= i >> bit & 1 ? steps[bit] : 0;
+    }
+    expect_short_runs(salt_of(_i), addresses, 1 << BITS);
 }
 END_TEST
 
@@ -229,8 +276,10 @@ START_TEST(halves_of_a_hash)
 {
     struct slab s = {0};
     struct live l;
-    uint64_t hash = live_hash(&s, 0x12340), same_high = (hash ^ 1) * LIVE_INVERSE,
-             same_low = (hash ^ UINT64_C(1) << 32) * LIVE_INVERSE;
+    uint64_t hash = live_hash(&s, 0x12340);
+    uint32_t high = (uint32_t)(hash >> 32), low = (uint32_t)hash;
+    uint64_t same_high = live_address(&s, high, &(struct block){.hash_low = low ^ 1});
+    uint64_t same_low = live_address(&s, high ^ 1, &(struct block){.hash_low = low});
     live_init(&l, &s);
     add(&l, &s, 0x12340, 0);
     ck_assert_uint_eq(seek(&l, &s, 0x12340).id, 1);
@@ -353,6 +402,7 @@ int main(void)
     tcase_add_loop_test(tests, backward_shift, 0, 16);
     tcase_add_test(tests, grows_when_half_full);
     tcase_add_loop_test(tests, runs_are_short, 0, 8 * 14);
+    tcase_add_loop_test(tests, runs_of_picked_bits_are_short, 0, 8);
     tcase_add_loop_test(tests, hash_can_be_undone, 0, 3);
     tcase_add_test(tests, halves_of_a_hash);
     tcase_add_loop_test(tests, list_in_order_of_numbers, 0, 9);

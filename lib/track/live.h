@@ -100,20 +100,24 @@ static inline void slab_give(struct slab *s, uint32_t id)
 
 void slab_finish(struct slab *s);
 
-/* Addresses of a heap differ in their middle bits, those of a hostile trace in any: the product's
- * highest bits, by which slots are chosen, depend on all of them. */
+/* Addresses of a heap differ in their middle bits, those of a hostile trace in any. Slots are chosen by
+ * the highest bits. One product alone would be no protection: bits can be picked whose multiples lie
+ * close together, wherever the salt moves them. The second spreads what the first one's carries, which
+ * depend on the salt, have changed. Both can be undone. */
 #define LIVE_FACTOR  UINT64_C(0x9E3779B97F4A7C15)
 #define LIVE_INVERSE UINT64_C(0xF1DE83E19937733D) /* of the factor, modulo 2^64 */
 
 static inline uint64_t live_hash(const struct slab *s, uint64_t address)
 {
-    return (address ^ s->salt) * LIVE_FACTOR;
+    uint64_t mixed = (address ^ s->salt) * LIVE_FACTOR;
+    return (mixed ^ mixed >> 32) * LIVE_FACTOR;
 }
 
 /* The address of block `b`, in whose slot that tag is. */
 static inline uint64_t live_address(const struct slab *s, uint32_t tag, const struct block *b)
 {
-    return (((uint64_t)tag << 32 | b->hash_low) * LIVE_INVERSE) ^ s->salt;
+    uint64_t mixed = ((uint64_t)tag << 32 | b->hash_low) * LIVE_INVERSE;
+    return ((mixed ^ mixed >> 32) * LIVE_INVERSE) ^ s->salt;
 }
 
 /* Open addressing, linear probing, backward shift on removal, so that no dead slots gather. A slot
