@@ -122,6 +122,45 @@ START_TEST(instances_of_a_pid)
 }
 END_TEST
 
+/* Starts PID once more; returns whose it is then. */
+static uint32_t start_again(struct owners *o, unsigned time)
+{
+    struct step step = {TYPE_START, time, time, "x", 0, 0};
+    struct process_record r = record_of(&step);
+    struct moment m = {.raw = time, .time_ns = time};
+    uint32_t ended, owner;
+    ck_assert_int_eq(owners_process_record(o, &m, TYPE_START, &r, &ended, NULL), 0);
+    ck_assert_int_eq(owners_process(o, 0, PID, &owner, NULL), 0);
+    return owner;
+}
+
+/* Every instance of the past is found from every later moment. */
+START_TEST(instances_of_the_past)
+{
+    enum { STARTS = 300 };
+    struct eh_model *model = model_create();
+    struct owners *o = owners_create(model);
+    uint64_t epochs[STARTS];
+    uint32_t ids[STARTS], then;
+    for (unsigned i = 0; i < STARTS; i++)
+        start_again(o, i + 1);
+    ck_assert_int_eq(owners_settle(o, NULL), 0);
+    owners_restart(o);
+    for (unsigned i = 0; i < STARTS; i++) {
+        ids[i] = start_again(o, i + 1);
+        epochs[i] = owners_epoch(o);
+        for (unsigned k = 0; k <= i; k++) {
+            ck_assert(owners_process_at(o, 0, PID, epochs[k], &then, NULL) == 0);
+            if (then != ids[k])
+                ck_abort_msg("instance %u is not found from %u", k, i);
+        }
+    }
+    ck_assert_uint_ne(ids[0], ids[STARTS - 1]);
+    owners_destroy(o);
+    model_destroy(model);
+}
+END_TEST
+
 START_TEST(who_runs_where)
 {
     struct eh_model *model = model_create();
@@ -186,6 +225,7 @@ int main(void)
     Suite *suite = suite_create("owners");
     TCase *tests = tcase_create("instances");
     tcase_add_loop_test(tests, instances_of_a_pid, 0, SCRIPTS);
+    tcase_add_test(tests, instances_of_the_past);
     tcase_add_test(tests, who_runs_where);
     tcase_add_test(tests, threads_of_a_tid);
     suite_add_tcase(suite, tests);

@@ -15,6 +15,9 @@
  * So many there are only in hostile traces. */
 #define CANDIDATES 256
 
+/* And how many frames are compared for a part that is repeated. */
+#define CANDIDATE_FRAMES 8192u
+
 #define BUCKETS (LIMIT_PENDING_EVENTS * 2)
 
 /* What an event waits under: a record that names nobody waits under no process and no thread. */
@@ -232,11 +235,8 @@ static inline struct pending *queued_at(const struct join *j, uint32_t at)
 
 static uint32_t bucket_of(const struct join *j, const struct key *k)
 {
-    const uint64_t factor = UINT64_C(0x9E3779B97F4A7C15);
-    uint64_t ids = ((uint64_t)k->pid << 32 | k->tid) + j->salt; /* boots are few */
-    /* The highest bits: on them all bits of the time bear, lower ones know nothing of its upper. */
-    uint64_t mixed = ((uint64_t)k->raw ^ ids * factor) * factor;
-    return (uint32_t)(mixed >> 32) / (UINT32_MAX / BUCKETS + 1);
+    uint64_t ids = (uint64_t)k->pid << 32 | k->tid; /* boots are few */
+    return (uint32_t)(hash_u64((uint64_t)k->raw ^ hash_u64(ids ^ j->salt)) % BUCKETS);
 }
 
 static struct key queue_key(const struct join *j, uint32_t at)
@@ -499,7 +499,8 @@ static int owner_of(struct join *j, const struct search *s, const struct pending
 /* An event under the key that has just this part. */
 static int find_repeat(struct join *j, struct search *s, struct walk w, struct eh_error *e)
 {
-    for (int n = 0; n < CANDIDATES && !s->repeat; n++) {
+    size_t most = CANDIDATE_FRAMES / (s->frames->count + 1);
+    for (size_t n = 0; n < CANDIDATES && n <= most && !s->repeat; n++) {
         struct pending *p = walk_on(j, &w);
         uint32_t process, draft;
         if (!p)

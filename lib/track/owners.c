@@ -12,6 +12,7 @@
 struct span {
     uint32_t process; /* instance, 0 as long as nothing asked for one */
     uint32_t previous, next; /* of the same pid */
+    uint32_t jump, depth; /* a span further back, or 0; how many there are before */
     uint64_t entered; /* epoch at which the second pass came to it */
     uint64_t key;     /* UniqueProcessKey; with has_key */
     uint64_t heap_records;
@@ -182,8 +183,10 @@ int owners_process_at(struct owners *o, uint32_t boot, uint32_t pid, uint64_t ep
     if (!p)
         return 0;
     struct pid_entry then = *p;
-    while (o->spans[then.current].entered > epoch && o->spans[then.current].previous)
-        then.current = o->spans[then.current].previous;
+    while (o->spans[then.current].entered > epoch && o->spans[then.current].previous) {
+        const struct span *s = &o->spans[then.current];
+        then.current = s->jump && o->spans[s->jump].entered > epoch ? s->jump : s->previous;
+    }
     return span_process(o, &then, ret_process) < 0 ? fail(e) : 0;
 }
 
@@ -223,6 +226,17 @@ static int learn_process(struct owners *o, const struct pid_entry *p,
     return 0;
 }
 
+/* Where a span jumps to from behind `previous`: twice as far as that where its jump and the next are
+ * of one length. So any span is found in a number of steps like the logarithm of its distance, however
+ * often a pid is started. */
+static uint32_t jump_from(const struct owners *o, uint32_t previous)
+{
+    const struct span *p = &o->spans[previous], *near = &o->spans[p->jump],
+                      *far = &o->spans[near->jump];
+    bool alike = p->jump && near->jump && p->depth - near->depth == near->depth - far->depth;
+    return alike ? near->jump : previous;
+}
+
 /* Moves the pid to its next span: a new one in the first pass, none beyond the limit. */
 static int next_span(struct owners *o, struct pid_entry *p, const struct moment *m, bool after_end)
 {
@@ -239,6 +253,8 @@ static int next_span(struct owners *o, struct pid_entry *p, const struct moment 
         }
         o->spans[p->current].next = next;
         o->spans[next].previous = p->current;
+        o->spans[next].depth = o->spans[p->current].depth + 1;
+        o->spans[next].jump = jump_from(o, p->current);
         o->spans[next].begin_raw = m->raw;
         o->spans[next].begin_ns = m->time_ns;
         o->spans[next].after_end = after_end;

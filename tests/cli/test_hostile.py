@@ -140,6 +140,38 @@ class Hostile(support.CliTestCase):
             f.write(data + (bytes(100000) + b'\x41') * 30)
         self.read_trace(self.path('zeros.etl'), status=3)
 
+    def test_waiting_events_of_picked_threads(self):
+        # Ids whose double product with the usual factor is small, and a time of zero.
+        factor = 0x9E3779B97F4A7C15
+        step = pow(factor * factor, -1, 1 << 64)
+        ids = [k * step & MASK for k in range(1, 40001)]
+        text = SESSION + 'set heap=0x1a0000\n' + ''.join(
+            'alloc t=0 pid=%d tid=%d addr=%#x size=24\n' % (i >> 32, i & 0xFFFFFFFF, 0x1000 + 32 * k)
+            for k, i in enumerate(ids) if i >> 32 != 0xFFFFFFFF)
+        self.read_in_proportion(text + 'stack t=10 for=0 pid=4 tid=4 frames=0x7ffa00012345\n')
+
+    def test_a_process_started_often_and_stacks_of_nobody(self):
+        text = SESSION + 'set heap=0x1a0000\n'
+        text += ''.join('alloc kind=perfinfo t=100 addr=%#x size=24\n' % (0x1000 + 32 * k)
+                        for k in range(256))
+        text += 'stack t=100 for=100 pid=8 tid=9 frames=0x7ffa00012345\n' * 256
+        text += 'process start version=0 t=+0 pid=8 by_pid=4 by_tid=4\n' * 20000
+        text += ''.join('stack t=+0 for=100 pid=8 tid=9 frames=0x7ffa000%05x\n' % k
+                        for k in range(2000))
+        self.read_in_proportion(text)
+
+    def test_deep_stacks_that_many_events_might_repeat(self):
+        text = SESSION + 'set heap=0x1a0000 pid=8 tid=9\n'
+        text += ''.join('image load t=50 base=%#x size=1 name=a%d.dll\n'
+                        % (0x7FF000000000 + 4096 * k, k) * 500 for k in range(33))
+        text += ''.join('alloc t=100 addr=%#x size=24\n' % (0x1000 + 32 * k) for k in range(256))
+        text += 'stack t=100 for=100 frames=0x7ffa00012345\n' * 256
+        text += 'image load t=101 base=0x100000 size=4096 name=z.dll\n'
+        text += ''.join('stack t=101 for=100 frames=%s\n'
+                        % ','.join(hex(0x7FF000100000 + 2048 * k + i) for i in range(999))
+                        for k in range(100))
+        self.read_in_proportion(text)
+
     def test_events_of_one_moment(self):
         lines = [SESSION]
         lines += ['alloc t=5ms pid=4 tid=8 heap=0x10000 addr=0x%x size=1' % i for i in range(1, 20000)]
