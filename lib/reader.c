@@ -805,6 +805,18 @@ static inline struct lane *lane_of(struct lane *lanes, uint64_t entry)
     return (struct lane *)((char *)lanes + (uint32_t)entry);
 }
 
+/* The winner's lane goes on to a record that is `ahead` of the merge's base; a stream's place never
+ * steps back. Returns the next winner. */
+EH_ALWAYS_INLINE uint64_t move_lane(uint64_t *nodes, struct lane *lane, uint64_t winner,
+                                    const struct heap_layout *layout, const uint8_t *at,
+                                    uint64_t ahead)
+{
+    lane->layout = layout;
+    lane->record = at;
+    uint64_t entry = ahead << 32 | (uint32_t)winner;
+    return merge_play(nodes, lane->first_node, entry > winner ? entry : winner);
+}
+
 /* The times of a run where no multiplication gives them. */
 EH_NEVER_INLINE void set_times(const struct etl_clock *clock, struct eh_event *row,
                                const struct eh_event *end)
@@ -852,10 +864,7 @@ EH_NEVER_INLINE enum run_end take_run(struct eh_reader *r)
         layout = heap_layout_like(word);
         if (layout->word != word || ahead >= MERGE_FAR)
             break;
-        lane->layout = layout;
-        lane->record = at;
-        uint64_t entry = ahead << 32 | (uint32_t)winner;
-        winner = merge_play(nodes, lane->first_node, entry > winner ? entry : winner);
+        winner = move_lane(nodes, lane, winner, layout, at, ahead);
         why = RUN_FULL;
     }
     nodes[0] = winner;
@@ -995,10 +1004,7 @@ EH_NEVER_INLINE enum run_end take_joined_run(struct eh_reader *r, struct eh_erro
         const struct heap_layout *layout = next_in_lane(lane, at, r->merge.base, &ahead);
         if (!layout)
             break;
-        lane->layout = layout;
-        lane->record = at;
-        uint64_t entry = ahead << 32 | (uint32_t)winner;
-        winner = merge_play(nodes, lane->first_node, entry > winner ? entry : winner);
+        winner = move_lane(nodes, lane, winner, layout, at, ahead);
         why = RUN_FULL;
     }
     nodes[0] = winner;
