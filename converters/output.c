@@ -176,8 +176,7 @@ static void put_back(struct output *o, struct eh_error *e)
         return;
     snprintf(kept, sizeof kept, "%s", o->kept);
     if (platform_put_back(o->kept, o->path) < 0)
-        eh_fail(e, EH_ERR_IO, errno, EH_NO_OFFSET, "%s: cannot put back what it replaced, now %s",
-                o->name, kept);
+        eh_context(e, "%s: cannot put back what it replaced, now %s", o->name, kept);
     o->kept = NULL;
 }
 

@@ -54,7 +54,7 @@ int output_reopen(struct output *o, struct eh_error *e);
 int output_publish(struct output *o, struct eh_error *e);
 
 /* Takes back a file that was published, but belongs to others that were not: what it replaced is
- * there again. Where that cannot be, `e` says under which name it is. */
+ * there again. Where that cannot be, `e`, which is filled, says also under which name it is. */
 void output_withdraw(struct output *o, struct eh_error *e);
 
 /* Removes what was not published, or what was replaced, and frees the names. */

@@ -75,7 +75,7 @@ int platform_undisturbed(int (*work)(void *context), void *context);
 int platform_keep(const char *path, char **ret_kept);
 
 /* Gives a kept file its own name again, whatever has that now. 0, or -1 with errno set: then it
- * keeps its second name for good. `kept` is freed either way. */
+ * keeps its second name for good, and nothing has the first. `kept` is freed either way. */
 int platform_put_back(char *kept, const char *path);
 
 /* Removes a published file again. */

@@ -15,7 +15,7 @@
 #define NAME_BYTES_MAX 200 /* of the final name inside the temporary one; 255 is usual for a name */
 #define NAME_TRIES     100
 
-static const int fatal_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+static const int fatal_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGXCPU};
 #define FATAL_SIGNALS (sizeof fatal_signals / sizeof *fatal_signals)
 
 /* A file that a signal handler must remove. */
@@ -277,12 +277,14 @@ static int rename_new(const char *from, const char *to)
     return rename(from, to);
 }
 
-/* link(2) refuses an existing name in one step. */
+/* link(2) refuses an existing name in one step. Once it succeeded, the file is published, whether
+ * or not its other name goes. */
 static int publish_new(const char *temporary, const char *path)
 {
-    if (link(temporary, path) == 0)
-        return unlink(temporary);
-    return errno == EEXIST ? -1 : rename_new(temporary, path);
+    if (link(temporary, path) < 0)
+        return errno == EEXIST ? -1 : rename_new(temporary, path);
+    unlink(temporary);
+    return 0;
 }
 
 int platform_publish(char *temporary, const char *path, bool replace)
@@ -322,19 +324,26 @@ int platform_keep(const char *path, char **ret_kept)
     return make_temporary(path, keep_as, ret_kept);
 }
 
-/* Renaming does nothing where both names lead to one file. */
+static bool is_one_file(const char *path, const char *other)
+{
+    struct platform_status a, b;
+    return platform_status_of_path(path, &a) == 0 && platform_status_of_path(other, &b) == 0 &&
+           platform_same_file(&a, &b);
+}
+
 int platform_put_back(char *kept, const char *path)
 {
-    int failed = rename(kept, path), error = errno;
-    if (failed) {
-        sigset_t before = block_fatal_signals();
-        forget_temporary(kept);
-        unblock_fatal_signals(&before);
-    } else {
+    if (is_one_file(kept, path) || rename(kept, path) == 0) {
         platform_remove_temporary(kept);
+        return 0;
     }
-    errno = error;
-    return failed;
+    int sys = errno;
+    sigset_t before = block_fatal_signals();
+    unlink(path);
+    forget_temporary(kept);
+    unblock_fatal_signals(&before);
+    errno = sys;
+    return -1;
 }
 
 void platform_remove(const char *path)
