@@ -182,12 +182,12 @@ static unsigned default_threads(void)
     return processors < THREADS_DEFAULT_MAX ? processors : THREADS_DEFAULT_MAX;
 }
 
-/* Text on standard output may meet a full disk, too. */
 static int finish_text(const struct writer *w)
 {
-    if (!fflush(stdout) && !ferror(stdout))
+    struct eh_error e;
+    if (output_finish_text(&e) == 0)
         return STATUS_DECODED;
-    fprintf(stderr, "%s: standard output: cannot write: %s\n", w->command, strerror(errno));
+    fprintf(stderr, "%s: %s\n", w->command, e.text);
     return STATUS_FAILED;
 }
 

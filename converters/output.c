@@ -216,3 +216,10 @@ void output_discard(struct output *o)
     free(o->path);
     *o = (struct output){.name = o->name, .is_stdout = o->is_stdout};
 }
+
+int output_finish_text(struct eh_error *e)
+{
+    if (!fflush(stdout) && !ferror(stdout))
+        return 0;
+    return eh_fail(e, EH_ERR_IO, errno, EH_NO_OFFSET, "standard output: cannot write");
+}

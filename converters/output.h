@@ -60,4 +60,8 @@ void output_withdraw(struct output *o, struct eh_error *e);
 /* Removes what was not published, or what was replaced, and frees the names. */
 void output_discard(struct output *o);
 
+/* What was printed to standard output must arrive, too: it may meet a full disk. 0, or -1 with `e`
+ * filled. */
+int output_finish_text(struct eh_error *e);
+
 #endif

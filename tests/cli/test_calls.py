@@ -73,6 +73,9 @@ class Calls(support.CliTestCase):
 
     def commands(self):
         """(command, files of before) for one file and for several, new and replaced."""
+        made = support.program('etlgen') + ['random', '--events', '300', '-o', self.path('out', 'x')]
+        yield made, {}
+        yield made, {'x': b'old'}
         for name in CONVERTERS:
             one = support.program(name) + ['-q', '-o', self.path('out', 'x'), self.trace]
             yield one, {}

@@ -4,8 +4,13 @@ import io
 import json
 import os
 import re
+import resource
+import signal
 import struct
+import subprocess
 import sys
+import time
+import unittest
 
 import support
 
@@ -289,6 +294,48 @@ class Messages(CaseTestCase):
     def test_standard_streams(self):
         done = support.run('etlgen', 'case', '-', stdin=b'session\n')
         self.assertEqual(done.stdout, self.build('session\n'))
+
+
+class Outputs(support.CliTestCase):
+
+    def test_full_device(self):
+        commands = ('case', 'demo', 'bench', 'random', 'graft')
+        for args in [('--help',), ('--version',), ('demo',), ('demo', '-o', '/dev/full')] + [
+                (command, '--help') for command in commands]:
+            with self.subTest(args=args), open('/dev/full', 'wb') as full:
+                done = subprocess.run(support.program('etlgen') + list(args), stdout=full,
+                                      stderr=subprocess.PIPE, timeout=support.TIMEOUT)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(b'No space left', done.stderr)
+
+    @unittest.skipIf(os.environ.get('MESON_EXE_WRAPPER'), 'signals would end the emulator')
+    def test_signals_remove_what_is_unfinished(self):
+        old = self.write('x.etl', 'the old one')
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            process = subprocess.Popen(support.program('etlgen') + [
+                'bench', '--events', '10000000', '-o', old])
+            while len(os.listdir(self.folder)) < 2 and process.poll() is None:
+                time.sleep(0.005)
+            process.send_signal(number)
+            self.assertEqual(process.wait(support.TIMEOUT), -number)
+            self.assertEqual(os.listdir(self.folder), ['x.etl'])
+            self.assertEqual(self.read('x.etl'), b'the old one')
+
+    def test_file_that_grows_too_large(self):
+        old = self.write('x.etl', 'the old one')
+        done = subprocess.run(
+            support.program('etlgen') + ['demo', '-o', old], stderr=subprocess.PIPE,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000)))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b'File too large', done.stderr)
+        self.assertEqual(os.listdir(self.folder), ['x.etl'])
+        self.assertEqual(self.read('x.etl'), b'the old one')
+
+    def test_case_is_not_overwritten(self):
+        source = self.write('case.txt', 'session\n')
+        done = support.run('etlgen', 'case', source, '-o', source, status=1)
+        self.assertIn('is also an input', done.stderr)
+        self.assertEqual(self.read('case.txt'), b'session\n')
 
 
 class Graft(CaseTestCase):

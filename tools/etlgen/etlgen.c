@@ -37,18 +37,19 @@ static int print_help(void)
          "  etlgen case tests/cases/basic.txt -o basic.etl\n"
          "  etlgen case tests/cases/damaged.txt | etl2csv - -o damaged.csv\n"
          "  etlgen graft kernel.etl.zst -o grafted.etl");
-    return GEN_OK;
+    return gen_finish_text();
 }
 
 int main(int argc, char **argv)
 {
+    gen_start();
     if (argc < 2)
         return gen_usage(NULL, "which command?");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return print_help();
     if (strcmp(argv[1], "--version") == 0) {
         puts("etlgen " ETLHEAP_VERSION);
-        return GEN_OK;
+        return gen_finish_text();
     }
     for (int i = 0; i < COMMANDS; i++) {
         if (strcmp(argv[1], commands[i].name) == 0)

@@ -3,6 +3,7 @@
 #define ETLHEAP_TOOLS_GEN_H
 
 #include "base/error.h"
+#include "output.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,22 +25,30 @@ int gen_fail(const char *format, ...) EH_PRINTF(1, 2);
 /* Prints "etlgen: ..." and where help is, returns GEN_USAGE. */
 int gen_usage(const char *subcommand, const char *format, ...) EH_PRINTF(2, 3);
 
-/* Where a trace goes: a file, or standard output for a NULL path or "-". */
+/* First thing: signals are prepared for. */
+void gen_start(void);
+
+/* All text is printed. GEN_OK, or GEN_FAILED with a message printed when standard output has not
+ * taken it. */
+int gen_finish_text(void);
+
+/* Where a trace goes; a file gets its name when it is complete, and then replaces what has it. */
 struct gen_output {
     FILE *stream;
-    const char *path; /* NULL: standard output; borrowed */
+    struct output file; /* only named where the stream is somebody else's, who closes it */
 };
 
-/* Opens the output. A terminal is refused. GEN_OK, or another status with a message printed. */
-int gen_output_open(struct gen_output *o, const char *path);
+/* Opens the output: standard output for a NULL path or "-". A terminal is refused, and so is
+ * `input`, if that is not NULL. GEN_OK, or another status with a message printed. */
+int gen_output_open(struct gen_output *o, const char *path, const char *input);
 
-/* Closes the output; unless `complete`, the file is removed. GEN_OK, or GEN_FAILED with a message
+/* Closes the output; unless `complete`, no file is made. GEN_OK, or GEN_FAILED with a message
  * printed when bytes could not be written. */
 int gen_output_close(struct gen_output *o, bool complete);
 
-/* What a stream is, asked of the operating system (gen_posix.c). */
-bool gen_is_terminal(FILE *stream);
-bool gen_is_regular(FILE *stream);
+/* A stream that writes to what `fd` leads to, which stays open; NULL with errno set. This is asked
+ * of the operating system (gen_posix.c). */
+FILE *gen_stream(int fd);
 
 /* Reads a number: decimal or 0x hexadecimal, with an optional K, M or G (1024). */
 bool gen_parse_number(const char *text, uint64_t *ret_value);

@@ -422,7 +422,7 @@ static int print_help(void)
          "      --compress       compressed buffers\n"
          "      --seed S         another trace of the same kind (default: 1)\n"
          "  -h, --help           this text");
-    return GEN_OK;
+    return gen_finish_text();
 }
 
 /* GEN_OK, or GEN_USAGE with a message printed. */

@@ -240,10 +240,10 @@ static int read_text(const char *path, struct bytes *into)
     return into->failed ? gen_fail("out of memory") : GEN_OK;
 }
 
-static int write_result(const struct bytes *out, const char *path)
+static int write_result(const struct bytes *out, const char *path, const char *input)
 {
     struct gen_output output;
-    int status = gen_output_open(&output, path);
+    int status = gen_output_open(&output, path, input);
     if (status != GEN_OK)
         return status;
     if (out->length)
@@ -270,7 +270,7 @@ static int run_case(const char *input, const char *output)
         if (status == GEN_OK)
             status = compile(job, input, (char *)text.at);
         if (status == GEN_OK)
-            status = write_result(&job->file.out, output);
+            status = write_result(&job->file.out, output, input);
         job_finish(job);
     }
     free(job);
@@ -302,7 +302,7 @@ static int print_help(void)
          "\n"
          "Example:\n"
          "  printf 'session\\nalloc pid=1 addr=0x10 size=5\\n' | etlgen case - -o one.etl");
-    return GEN_OK;
+    return gen_finish_text();
 }
 
 int gen_case(int argc, char **argv)

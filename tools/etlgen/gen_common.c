@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void message(const char *format, va_list args)
 {
@@ -30,36 +29,6 @@ int gen_usage(const char *subcommand, const char *format, ...)
     fprintf(stderr, "Try 'etlgen%s%s --help'.\n", subcommand ? " " : "",
             subcommand ? subcommand : "");
     return GEN_USAGE;
-}
-
-int gen_output_open(struct gen_output *o, const char *path)
-{
-    o->path = path && strcmp(path, "-") != 0 ? path : NULL;
-    o->stream = stdout;
-    if (o->path) {
-        o->stream = fopen(o->path, "wb");
-        return o->stream ? GEN_OK : gen_fail("%s: %s", o->path, strerror(errno));
-    }
-    if (gen_is_terminal(stdout))
-        return gen_usage(NULL, "a trace is not written to a terminal: use -o FILE or redirect");
-    return GEN_OK;
-}
-
-int gen_output_close(struct gen_output *o, bool complete)
-{
-    const char *name = o->path ? o->path : "standard output";
-    /* Only a regular file is taken back, never a device or a pipe. */
-    bool removable = o->path && gen_is_regular(o->stream);
-    bool failed = ferror(o->stream) != 0;
-    errno = 0;
-    if ((o->path ? fclose(o->stream) : fflush(o->stream)) != 0)
-        failed = true;
-    int error = errno;
-    if (removable && (failed || !complete))
-        remove(o->path);
-    if (failed)
-        return gen_fail("%s: %s", name, error ? strerror(error) : "cannot be written");
-    return GEN_OK;
 }
 
 static unsigned suffix_shift(const char *suffix)

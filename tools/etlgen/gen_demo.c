@@ -618,7 +618,7 @@ static int print_help(void)
          "  -o, --output FILE  where to (default: standard output)\n"
          "      --seed S       another run of the same story (default: 1)\n"
          "  -h, --help         this text");
-    return GEN_OK;
+    return gen_finish_text();
 }
 
 int gen_demo(int argc, char **argv)

@@ -277,7 +277,7 @@ static int write_added(struct graft *g, FILE *stream)
     session.frequency = g->survey.header->frequency;
     session.clock_type = g->survey.header->clock_type;
     session.buffer_size = added_buffer_bytes(g);
-    g->trace.output.stream = stream;
+    g->trace.output = (struct gen_output){.stream = stream, .file.name = "temporary file"};
     g->trace.nowhere = calloc(1, 65536);
     if (g->trace.nowhere)
         g->trace.writer = etl_writer_continue(stream, &session, g->survey.last_sequence + 1);
@@ -342,7 +342,7 @@ static int write_output(struct graft *g, FILE *added)
     int status = chunk ? GEN_OK : gen_fail("out of memory");
 
     if (status == GEN_OK)
-        status = gen_output_open(&output, g->output);
+        status = gen_output_open(&output, g->output, NULL);
     if (status == GEN_OK) {
         status = copy_input(g, output.stream, chunk);
         if (status == GEN_OK)
@@ -433,7 +433,7 @@ static int print_help(void)
          "\n"
          "Example:\n"
          "  etlgen graft kernel.etl.zst --events 5000 -o grafted.etl");
-    return GEN_OK;
+    return gen_finish_text();
 }
 
 /* One option with its value. */

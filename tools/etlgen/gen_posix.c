@@ -1,16 +1,14 @@
 /* The operating system as etlgen needs it. */
 #include "gen.h"
 
-#include <sys/stat.h>
+#include <fcntl.h>
 #include <unistd.h>
 
-bool gen_is_terminal(FILE *stream)
+FILE *gen_stream(int fd)
 {
-    return isatty(fileno(stream)) == 1;
-}
-
-bool gen_is_regular(FILE *stream)
-{
-    struct stat status;
-    return fstat(fileno(stream), &status) == 0 && S_ISREG(status.st_mode);
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    FILE *stream = own < 0 ? NULL : fdopen(own, "wb");
+    if (!stream && own >= 0)
+        close(own);
+    return stream;
 }

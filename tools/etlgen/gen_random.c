@@ -627,7 +627,7 @@ static int print_help(void)
          "      --stacks       stacks whole, split and by key, and images\n"
          "      --seed S       another trace of the same kind (default: 1)\n"
          "  -h, --help         this text");
-    return GEN_OK;
+    return gen_finish_text();
 }
 
 int gen_random(int argc, char **argv)

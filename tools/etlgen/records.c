@@ -13,7 +13,7 @@ enum { STREAM_BYTES = 1 << 20, MAX_RECORD_BYTES = 65536 };
 int trace_open(struct trace *t, const char *path, const struct etl_session *session)
 {
     *t = (struct trace){0};
-    int status = gen_output_open(&t->output, path);
+    int status = gen_output_open(&t->output, path, NULL);
     if (status != GEN_OK)
         return status;
     setvbuf(t->output.stream, NULL, _IOFBF, STREAM_BYTES);
@@ -28,7 +28,7 @@ int trace_open(struct trace *t, const char *path, const struct etl_session *sess
 
 int trace_close(struct trace *t)
 {
-    const char *name = t->output.path ? t->output.path : "standard output";
+    const char *name = t->output.file.name;
     bool written = etl_writer_close(t->writer) == 0;
     int sys = errno;
     free(t->nowhere);
