@@ -599,13 +599,13 @@ static void warn_of_size(const struct chrome *c)
 {
     uint64_t bytes = c->most_bytes;
     if (bytes > ANY_VIEWER_BYTES)
-        c->context.warn(c->context.warn_context,
+        c->context.tell(c->context.tell_context, EH_WARNING,
                         "the output is larger than 1 GB, more than any viewer opens: draw coarser "
                         "counters with --resolution, leave out single events with --no-events, "
                         "choose less with --time, cut it with --split-size, or convert with "
                         "etl2perfetto");
     else if (bytes > CHROME_TRACING_BYTES)
-        c->context.warn(c->context.warn_context,
+        c->context.tell(c->context.tell_context, EH_WARNING,
                         "the output is larger than 100 MB, more than chrome://tracing opens: draw "
                         "coarser counters with --resolution, leave out single events with "
                         "--no-events, choose less with --time, cut it with --split-size, or "
@@ -950,6 +950,12 @@ static int chrome_end(void *state, const struct eh_stats *stats, struct eh_error
     return 0;
 }
 
+static void chrome_remark(const void *state, char *ret_text)
+{
+    const struct chrome *c = state;
+    timeline_remark(&c->timeline, c->context.info, ret_text);
+}
+
 static void chrome_done(void *state)
 {
     struct chrome *c = state;
@@ -987,4 +993,5 @@ const struct writer chrome_writer = {
     .end = chrome_end,
     .tail = chrome_tail,
     .done = chrome_done,
+    .remark = chrome_remark,
 };

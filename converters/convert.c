@@ -81,15 +81,15 @@ static const struct option_spec common_options[] = {
     {"output", 'o', "FILE", "write FILE; - is standard output", OPTION_OUTPUT},
     {"stdout", 'c', NULL, "write standard output", OPTION_STDOUT},
     {"force", 'f', NULL, "replace an existing file", OPTION_FORCE},
-    {"zstd", 0, "[=LEVEL]", "compress, 1 (fast) to 19 (small), default 3; so does -o NAME.zst",
+    {"zstd", 0, "[=LEVEL]", "compress, 1 to 19, default 3; so does -o NAME.zst",
      OPTION_ZSTD},
     {"threads", 0, "N", "compress on N processors, by default all, up to 8",
      OPTION_THREADS},
-    {"stats", 0, "FILE", "write counts of events, losses and live memory as JSON", OPTION_STATS},
+    {"stats", 0, "FILE", "write counts of events, losses, live bytes as JSON", OPTION_STATS},
     {"strict", 0, NULL, "status 3 also for what the recording itself lost", OPTION_STRICT},
-    {"max-live", 0, "N", "keep at most N live blocks in memory; others are counted, not tracked",
+    {"max-live", 0, "N", "track at most N live blocks; others are counted",
      OPTION_MAX_LIVE},
-    {"quiet", 'q', NULL, "no progress and no closing line", OPTION_QUIET},
+    {"quiet", 'q', NULL, "no progress, no notes, no closing line", OPTION_QUIET},
     {"no-progress", 0, NULL, "no progress", OPTION_NO_PROGRESS},
     {"help", 'h', NULL, "this text", OPTION_HELP},
     {"version", 'V', NULL, "name and version", OPTION_VERSION},
@@ -280,6 +280,7 @@ static int open_outputs(struct conversion *c)
         s->zstd_level = ZSTD_LEVEL_DEFAULT;
     struct output_request request = {
         .path = s->output,
+        .option = "-o",
         .force = s->force,
         .binary = c->writer->binary || s->zstd_level,
         .inputs = c->inputs,
@@ -291,6 +292,7 @@ static int open_outputs(struct conversion *c)
     if (!s->stats)
         return 0;
     request.path = s->stats;
+    request.option = "--stats";
     request.binary = false;
     return output_open(&c->stats, &request, &c->error) < 0 ? -1 : check_last_file(c);
 }
@@ -370,8 +372,8 @@ static int begin_writer(struct conversion *c)
         .census = eh_census(c->reader),
         .out = c->out,
         .split = split_is_wanted(split) ? split : NULL,
-        .warn = report_warning,
-        .warn_context = &c->report,
+        .tell = report_tell,
+        .tell_context = &c->report,
         .tool = c->tool,
     };
     return c->writer->begin(c->state, &c->context, &c->error);
@@ -473,9 +475,18 @@ static void tell_stray(struct conversion *c)
     if (stray) {
         snprintf(text, sizeof text, "%s is of an earlier conversion and no part of this one",
                  stray);
-        report_warning(&c->report, text);
+        report_tell(&c->report, EH_WARNING, text);
     }
     free(stray);
+}
+
+static void print_summary(struct conversion *c)
+{
+    char remark[WRITER_REMARK_BYTES] = "";
+    if (c->writer->remark)
+        c->writer->remark(c->state, remark);
+    report_summary(&c->report, pieces_title(&c->data), eh_model(c->reader), eh_stats(c->reader),
+                   c->filtered ? &c->filter.shown : NULL, remark);
 }
 
 static int conclude(struct conversion *c)
@@ -488,11 +499,11 @@ static int conclude(struct conversion *c)
     if (!tells_only(c) && stats->heap_events_total == 0)
         report_no_heap_events(r, c->inputs[0]);
     if (c->filtered && stats->heap_events_total && !c->filter.shown)
-        report_warning(r, "no heap event passes the filters; etlinfo lists processes and heaps, "
-                          "and --process takes whole names ('edit*')");
+        report_tell(r, EH_WARNING,
+                    "no heap event passes the filters; etlinfo lists processes and heaps, and "
+                    "--process takes whole names ('edit*')");
     if (!tells_only(c) && !c->settings.quiet)
-        report_summary(r, pieces_title(&c->data), eh_model(c->reader), stats,
-                       c->filtered ? &c->filter.shown : NULL);
+        print_summary(c);
     return report_has_loss(r, stats, c->settings.strict) ? STATUS_DAMAGED : STATUS_DECODED;
 }
 

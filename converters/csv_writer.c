@@ -42,9 +42,9 @@ static const struct option_spec options[] = {
     {"table", 0, "NAME",
      "events, heaps, outstanding, sizes, callsites, processes, stacks", OPTION_TABLE},
     {"top", 0, "N", "only the N largest rows of a table, the largest first", OPTION_TOP},
-    {"columns", 0, "LIST", "which columns, in which order: time_ns,event,size_bytes",
+    {"columns", 0, "LIST", "columns and their order: time_ns,event,size_bytes",
      OPTION_COLUMNS},
-    {"delimiter", 0, "C", "one character between cells instead of a comma, or tab",
+    {"delimiter", 0, "C", "character between cells instead of a comma, or tab",
      OPTION_DELIMITER},
     {"no-header", 0, NULL, "no row of column names", OPTION_NO_HEADER},
     {"decimal-addresses", 0, NULL, "heaps and addresses in decimal", OPTION_DECIMAL_ADDRESSES},
@@ -197,7 +197,7 @@ static int write_rows(void *state, const struct eh_event *rows, size_t count, st
 static void warn_of_rows(const struct csv_sheet *sheet)
 {
     if (sheet->row_count > SPREADSHEET_ROWS || sheet->most_rows > SPREADSHEET_ROWS)
-        sheet->context->warn(sheet->context->warn_context,
+        sheet->context->tell(sheet->context->tell_context, EH_WARNING,
                              "spreadsheets show only the first 1048575 rows and drop the rest "
                              "without a word; cut the table with --split-rows 1048575, or load it "
                              "into a database");
@@ -226,9 +226,9 @@ static void done(void *state)
 
 const struct writer csv_writer = {
     .command = "etl2csv",
-    .summary = "Windows heap events of an .etl trace as CSV, one row each, or a table of sums",
+    .summary = "Windows heap events of an .etl trace as CSV rows, or a table of sums",
     .examples =
-        "  etl2csv heap.etl kernel.etl    writes heap.csv, with the names that kernel.etl knows\n"
+        "  etl2csv heap.etl kernel.etl    writes heap.csv, with names of kernel.etl\n"
         "  etl2csv --table callsites --top 20 -c heap.etl    who holds the most memory\n",
     .suffix = ".csv",
     .in_pieces = true,

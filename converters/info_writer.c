@@ -12,10 +12,10 @@ struct report {
 enum { OPTION_JSON, OPTION_SHAPE, OPTION_QUICK };
 
 static const struct option_spec options[] = {
-    {"json", 0, NULL, "for scripts: one JSON object, with all that the text leaves out",
+    {"json", 0, NULL, "for scripts: one JSON object, with more than the text",
      OPTION_JSON},
     {"shape", 0, NULL, "for a bug report: no names, paths, addresses or dates", OPTION_SHAPE},
-    {"quick", 0, NULL, "headers and a sample of records: the essentials of a large trace",
+    {"quick", 0, NULL, "headers and a sample of records, for large traces",
      OPTION_QUICK},
     {0},
 };
@@ -90,7 +90,7 @@ static void done(void *state)
 
 const struct writer info_writer = {
     .command = "etlinfo",
-    .summary = "says what is in an .etl trace, how sound it is, and why it may hold no heap events",
+    .summary = "what an .etl trace holds, how sound it is, why it has no heap events",
     .examples = "  etlinfo app.etl                       what is in it, and what to do better\n"
                 "  etlinfo heap.etl kernel.etl           two files of one recording\n"
                 "  etlinfo --quick huge.etl              at once\n"

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define HELP_COLUMN    29
+#define HELP_COLUMN    27 /* behind the longest option and two blanks */
+#define HELP_WIDTH     80
 
 struct parser {
     const struct option_group *groups;
@@ -169,6 +170,20 @@ int options_parse(const struct option_group *groups, size_t count, int argc, cha
     return operands;
 }
 
+/* Words in lines of HELP_WIDTH, each from HELP_COLUMN on; the first begins there already. */
+static void print_words(FILE *to, const char *text)
+{
+    const size_t room = HELP_WIDTH - HELP_COLUMN;
+    while (strlen(text) > room) {
+        size_t n = room;
+        while (n > 1 && text[n] != ' ')
+            n--;
+        fprintf(to, "%.*s\n%*s", (int)n, text, HELP_COLUMN, "");
+        text += n + (text[n] == ' ');
+    }
+    fprintf(to, "%s\n", text);
+}
+
 static void print_option(FILE *to, const struct option_spec *spec)
 {
     char left[64];
@@ -177,10 +192,8 @@ static void print_option(FILE *to, const struct option_spec *spec)
     if (spec->argument)
         snprintf(left + n, sizeof left - (size_t)n, "%s%s", argument_is_optional(spec) ? "" : " ",
                  spec->argument);
-    if (strlen(left) + 2 > HELP_COLUMN)
-        fprintf(to, "%s  %s\n", left, spec->help);
-    else
-        fprintf(to, "%-*s%s\n", HELP_COLUMN, left, spec->help);
+    fprintf(to, "%-*s", HELP_COLUMN, left);
+    print_words(to, spec->help);
 }
 
 void options_print(FILE *to, const struct option_group *groups, size_t count)

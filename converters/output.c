@@ -56,8 +56,8 @@ static int refuse_inputs(const struct output *o, const struct output_request *r,
         if (status_of_input(r->inputs[i], &input) == 0 && platform_same_file(status, &input))
             return eh_fail(e, EH_ERR_IO, 0, EH_NO_OFFSET,
                            "%s: is also an input and would be overwritten; "
-                           "name another output with -o",
-                           o->name);
+                           "name another output with %s",
+                           o->name, r->option);
     }
     return 0;
 }
@@ -100,7 +100,7 @@ static int open_file(struct output *o, const struct output_request *r,
         return -1;
     if (status->kind != PLATFORM_NOTHING && !r->force)
         return eh_fail(e, EH_ERR_IO, 0, EH_NO_OFFSET,
-                       "%s: already exists; -f replaces it, -o names another", o->name);
+                       "%s: already exists; -f replaces it, %s names another", o->name, r->option);
     o->replace = r->force;
     o->together = r->together;
     o->path = platform_resolve(r->path);

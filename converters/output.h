@@ -10,6 +10,7 @@
 
 struct output_request {
     const char *path; /* "-" is standard output */
+    const char *option; /* that takes it, for messages: "-o" */
     bool force;       /* an existing file may be replaced */
     bool binary;      /* not to a terminal */
     const char *const *inputs; /* paths that must not be overwritten, "-" is standard input */

@@ -33,7 +33,8 @@ struct heap {
     uint32_t next; /* heap index of another heap of the process, 0 for none */
     uint32_t process; /* its place among the processes, once there is a track */
     int32_t rank;     /* among the process's heaps */
-    bool slice_open;
+    bool slice_open, has_flags;
+    uint32_t flags;   /* as its first row says, if that is a create */
     int64_t first_ns; /* of its first row */
 };
 
@@ -222,11 +223,16 @@ static void put_heap_name(char *name, uint64_t handle)
     *put_hex(put_string(name, "Heap "), handle) = 0;
 }
 
-/* "first event 0.001250000 s after the trace's start". */
-static void put_description(char *text, int64_t ns)
+/* "flags 0x2, first event 0.001250000 s after the trace's start". The last one is not known when
+ * descriptors are due. */
+static void put_description(char *text, const struct heap *h)
 {
+    int64_t ns = h->first_ns;
     uint64_t distance = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
-    char *at = put_u64(put_string(text, "first event "), distance / 1000000000);
+    char *at = text;
+    if (h->has_flags)
+        at = put_string(put_hex(put_string(at, "flags "), h->flags), ", ");
+    at = put_u64(put_string(at, "first event "), distance / 1000000000);
     at = put_digits(put_string(at, "."), distance % 1000000000, 9);
     at = put_string(at, ns < 0 ? " s before the trace's start" : " s after the trace's start");
     *at = 0;
@@ -263,7 +269,7 @@ static void describe_heap(struct perfetto *w, struct heap *h, uint64_t handle)
 {
     char name[HEAP_NAME_BYTES], description[128];
     put_heap_name(name, handle);
-    put_description(description, h->first_ns);
+    put_description(description, h);
     uint64_t parent = w->processes[h->process].heaps_track;
     h->track = track_plain(&w->trace, parent, name, description, h->rank);
     w->closing_bytes += heap_bytes(w);
@@ -275,6 +281,8 @@ static void meet_heap(struct perfetto *w, uint32_t process, const struct eh_even
     struct heap *h = &w->heaps[row->heap_index];
     h->process = process;
     h->first_ns = row->time_ns;
+    h->has_flags = row->kind == EH_CREATE;
+    h->flags = row->heap_flags;
     h->rank = ++p->heap_count;
     describe_heap(w, h, row->heap);
     heap_counters_open(&h->counters, &w->trace, p->from_ns, h->track);
@@ -808,6 +816,12 @@ static int perfetto_end(void *state, const struct eh_stats *stats, struct eh_err
     return perfetto_tail(w, stats, e);
 }
 
+static void perfetto_remark(const void *state, char *ret_text)
+{
+    const struct perfetto *w = state;
+    timeline_remark(&w->timeline, w->trace.info, ret_text);
+}
+
 static void perfetto_done(void *state)
 {
     struct perfetto *w = state;
@@ -824,7 +838,7 @@ static void perfetto_done(void *state)
 
 static const struct option_spec perfetto_options[] = {
     TIMELINE_OPTIONS,
-    {"profile-dumps", 0, "N", "moments at which the heap profile is taken (default 20, 0: none)",
+    {"profile-dumps", 0, "N", "times of heap profiles (default 20, 0: none)",
      OPTION_PROFILE_DUMPS},
     {"profile-per-heap", 0, NULL, "one heap profile per heap, not per process",
      OPTION_PROFILE_PER_HEAP},
@@ -849,4 +863,5 @@ const struct writer perfetto_writer = {
     .end = perfetto_end,
     .tail = perfetto_tail,
     .done = perfetto_done,
+    .remark = perfetto_remark,
 };

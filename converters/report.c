@@ -22,21 +22,30 @@ static void print_line(const char *text, int64_t offset)
     fprintf(stderr, "%s\n", advice);
 }
 
+/* What begins with neither word is a loss, or why there is no output. */
+static const char *const words[] = {
+    [EH_NOTE] = "note: ",
+    [EH_WARNING] = "warning: ",
+    [EH_DAMAGE] = "",
+};
+
 void report_notice(void *context, const struct eh_notice *n)
 {
     struct report *r = context;
     if (r->notices[n->severity]++ >= NOTICES_PRINTED || (r->quiet && n->severity == EH_NOTE))
         return;
     progress_erase(&r->progress);
-    fprintf(stderr, "%s: %s: ", r->command, n->input);
+    fprintf(stderr, "%s: %s: %s", r->command, n->input, words[n->severity]);
     print_line(n->text, n->offset);
 }
 
-void report_warning(void *context, const char *text)
+void report_tell(void *context, enum eh_severity severity, const char *text)
 {
     struct report *r = context;
+    if (r->quiet && severity == EH_NOTE)
+        return;
     progress_erase(&r->progress);
-    fprintf(stderr, "%s: warning: %s\n", r->command, text);
+    fprintf(stderr, "%s: %s%s\n", r->command, words[severity], text);
 }
 
 void report_error(struct report *r, const struct eh_error *e)
@@ -60,7 +69,7 @@ void report_no_heap_events(struct report *r, const char *input)
     progress_erase(&r->progress);
     fprintf(
         stderr,
-        "%s: warning: %s: no heap events in this trace. Windows records them only for "
+        "%s: %s: warning: no heap events in this trace. Windows records them only for "
         "processes named beforehand:\n"
         "  xperf -on PROC_THREAD+LOADER\n"
         "  xperf -start HeapSession -heap -Pids 1234 -stackwalk HeapAlloc+HeapRealloc\n"
@@ -108,7 +117,7 @@ static void print_bytes(uint64_t bytes)
 }
 
 void report_summary(struct report *r, const char *output, const struct eh_model *model,
-                    const struct eh_stats *stats, const uint64_t *shown)
+                    const struct eh_stats *stats, const uint64_t *shown, const char *remark)
 {
     fprintf(stderr, "%s: %s: ", r->command, output);
     print_count(stats->heap_events_total, "heap event", "heap events");
@@ -128,7 +137,7 @@ void report_summary(struct report *r, const char *output, const struct eh_model 
         fputs(" in ", stderr);
         print_count(stats->outstanding_blocks, "block", "blocks");
     }
-    fputc('\n', stderr);
+    fprintf(stderr, "%s%s\n", *remark ? "; " : "", remark);
 }
 
 bool report_has_loss(const struct report *r, const struct eh_stats *stats, bool strict)

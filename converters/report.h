@@ -14,9 +14,9 @@ struct report {
     uint64_t notices[EH_DAMAGE + 1]; /* by severity */
 };
 
-/* For eh_options.notice and writer_context.warn; `context` is a struct report. */
+/* For eh_options.notice and writer_context.tell; `context` is a struct report. */
 void report_notice(void *context, const struct eh_notice *n);
-void report_warning(void *context, const char *text);
+void report_tell(void *context, enum eh_severity severity, const char *text);
 
 /* "etl2csv: what is wrong, at offset N" */
 void report_error(struct report *r, const struct eh_error *e);
@@ -28,9 +28,9 @@ void report_unprinted(struct report *r);
 void report_no_heap_events(struct report *r, const char *input);
 
 /* The closing line. `output` is where the data went, `shown` how many events passed the filters,
- * NULL without filters. */
+ * NULL without filters; `remark` stands at its end, unless it is empty. */
 void report_summary(struct report *r, const char *output, const struct eh_model *model,
-                    const struct eh_stats *stats, const uint64_t *shown);
+                    const struct eh_stats *stats, const uint64_t *shown, const char *remark);
 
 /* Damage in what was read; with `strict` also what the recording session lost, and all else that was
  * told of the inputs. */

@@ -62,6 +62,15 @@ char *timeline_put_duration(char *at, int64_t ns)
     return put_string(put_i64(at, ns / units[i].ns), units[i].name);
 }
 
+void timeline_remark(const struct timeline *t, const struct eh_info *info, char *ret_text)
+{
+    int64_t bucket_ns = timeline_bucket_ns(t, info);
+    char *at = put_string(ret_text, "counters ");
+    at = bucket_ns == CURVE_EXACT ? put_string(at, "exact")
+                                  : timeline_put_duration(put_string(at, "every "), bucket_ns);
+    *at = 0;
+}
+
 void timeline_tell(const struct timeline *t, const struct writer_context *context)
 {
     char text[160], duration[TEXT_I64_BYTES + 3];
@@ -72,9 +81,9 @@ void timeline_tell(const struct timeline *t, const struct writer_context *contex
                  "counters keep first, lowest, highest and last value of every %s; "
                  "--resolution exact keeps all",
                  duration);
-        context->warn(context->warn_context, text);
+        context->tell(context->tell_context, EH_NOTE, text);
     }
     if (t->instants == INSTANTS_BY_SIZE && !timeline_instants(t, context->info))
-        context->warn(context->warn_context,
+        context->tell(context->tell_context, EH_NOTE,
                       "more than 100000 heap events: counters only; --events shows each event");
 }

@@ -23,9 +23,9 @@ enum { TIMELINE_RESOLUTION = 1, TIMELINE_EVENTS, TIMELINE_NO_EVENTS, TIMELINE_OP
 /* Entries for a writer's table of options. */
 /* clang-format off */
 #define TIMELINE_OPTIONS                                                                           \
-    {"resolution", 0, "T", "counter detail: exact, a bucket length like 10us, or auto (default)",  \
+    {"resolution", 0, "T", "counters: auto (default), exact, or steps such as 10us",               \
      TIMELINE_RESOLUTION},                                                                         \
-    {"events", 0, NULL, "show every alloc, free and realloc (default: of up to 100000)",\
+    {"events", 0, NULL, "each alloc, free and realloc; default: up to 100000",                     \
      TIMELINE_EVENTS},                                                                             \
     {"no-events", 0, NULL, "counters only, no single events", TIMELINE_NO_EVENTS}
 /* clang-format on */
@@ -39,7 +39,10 @@ int64_t timeline_bucket_ns(const struct timeline *t, const struct eh_info *info)
 /* A bucket length in the largest unit that it is a whole number of: "20us". TEXT_I64_BYTES + 2. */
 char *timeline_put_duration(char *at, int64_t ns);
 
-/* Tells the user (context->warn) what was left out because the trace is large. */
+/* How exact counters are, for writer.remark: "counters exact", "counters every 10us". */
+void timeline_remark(const struct timeline *t, const struct eh_info *info, char *ret_text);
+
+/* Tells the user (context->tell) what was left out because the trace is large. */
 void timeline_tell(const struct timeline *t, const struct writer_context *context);
 
 /* Whether allocs, frees and reallocs are written one by one. */

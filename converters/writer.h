@@ -7,6 +7,7 @@
 #define ETLHEAP_CONVERTERS_WRITER_H
 
 #include "base/error.h"
+#include "base/notice.h"
 #include "io/sink.h"
 #include "model/census.h"
 #include "model/event.h"
@@ -40,8 +41,9 @@ struct writer_context {
     const struct eh_census *census; /* NULL unless the writer needs one */
     struct out *out;
     struct split *split; /* where to cut the output (split.h); NULL: nowhere */
-    void (*warn)(void *context, const char *text); /* one line to the user, without a prefix */
-    void *warn_context;
+    /* One line to the user, EH_NOTE or EH_WARNING, without a prefix. */
+    void (*tell)(void *context, enum eh_severity severity, const char *text);
+    void *tell_context;
     const char *tool; /* "etl2csv 0.1.0" */
 };
 
@@ -80,7 +82,11 @@ struct writer {
     /* What stands at the end of each piece and is known only after `end`, which writes it, too;
      * into the pieces before the last it is written afterwards. NULL: nothing. */
     int (*tail)(void *state, const struct eh_stats *stats, struct eh_error *e);
+    /* After `end`: what the closing line adds, in less than WRITER_REMARK_BYTES. NULL: nothing. */
+    void (*remark)(const void *state, char *ret_text);
 };
+
+#define WRITER_REMARK_BYTES 64
 
 /* The whole of an executable's main: parses the command line, runs the conversion, returns the
  * exit status of semantics 1. `argv` as main gets it, UTF-8. */

@@ -40,8 +40,9 @@ struct eh_reader;
 struct eh_options {
     bool outstanding; /* list what is live at the end: EH_OUTSTANDING rows, 24 bytes each */
     void (*notice)(void *context, const struct eh_notice *n); /* may be NULL */
-    /* Called now and then with the bytes done and to do over all passes; non-zero stops the call
-     * it happens in, which then fails with EH_ERR_IO and sys EINTR. May be NULL. */
+    /* Called now and then with the bytes of the inputs and how many of them are done, of which each
+     * of several passes is a share; `total` is 0 while it is not known. Non-zero stops the call it
+     * happens in, which then fails with EH_ERR_IO and sys EINTR. May be NULL. */
     int (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
     /* A census costs one more pass. With EH_CENSUS_SAMPLE nothing else is done: eh_info() has what

@@ -232,7 +232,7 @@ static int report_progress(const struct eh_reader *r, struct eh_error *e)
 {
     const struct eh_options *o = &r->options;
     const struct etl_trace *t = &r->trace;
-    if (o->progress && o->progress(o->context, t->bytes_done, t->passes * t->bytes_total))
+    if (o->progress && o->progress(o->context, t->bytes_done / t->passes, t->bytes_total))
         return eh_fail(e, EH_ERR_IO, EINTR, EH_NO_OFFSET, "stopped");
     return 0;
 }

@@ -498,8 +498,8 @@ static int take_context(struct pass *p, struct etl_stream *s)
 static int report_progress(const struct pass *p)
 {
     const struct survey *s = p->survey;
-    if (s->progress && s->progress(s->context, s->trace->bytes_done,
-                                   s->trace->passes * s->trace->bytes_total))
+    const struct etl_trace *t = s->trace;
+    if (s->progress && s->progress(s->context, t->bytes_done / t->passes, t->bytes_total))
         return eh_fail(p->e, EH_ERR_IO, EINTR, EH_NO_OFFSET, "stopped");
     return 0;
 }

@@ -98,9 +98,10 @@ static struct eh_event *add_alloc(int64_t time_ns, uint32_t process, uint32_t he
     return row;
 }
 
-static void keep_warning(void *context, const char *text)
+static void keep_warning(void *context, enum eh_severity severity, const char *text)
 {
     (void)context;
+    (void)severity;
     snprintf(fixture.warning, sizeof fixture.warning, "%s", text);
 }
 
@@ -133,7 +134,7 @@ static void write_rows(size_t repeat)
     struct eh_error e = {0};
     ck_assert_int_eq(out_open(&out, fileno(file), 0, 1, &e), 0);
     struct writer_context context = {.info = &fixture.info, .model = fixture.model, .out = out,
-                                     .warn = keep_warning, .tool = "etl2chrome 1"};
+                                     .tell = keep_warning, .tool = "etl2chrome 1"};
     struct eh_stats stats = {.events = 7, .heap_events = {[EH_ALLOC] = 3},
                              .peak_live_bytes = UINT64_MAX};
     void *state = calloc(1, chrome_writer.state_size);

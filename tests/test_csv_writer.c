@@ -148,9 +148,10 @@ static void teardown(void)
     written = NULL;
 }
 
-static void keep_warning(void *context, const char *text)
+static void keep_warning(void *context, enum eh_severity severity, const char *text)
 {
     (void)context;
+    (void)severity;
     snprintf(warning, sizeof warning, "%s", text);
 }
 
@@ -202,7 +203,7 @@ static void write_csv(const struct choice *choices, const struct eh_event *r, si
     void *state = calloc(1, csv_writer.state_size);
     ck_assert_int_eq(choose(state, choices, &e), 0);
     struct writer_context context = {.info = &info, .model = model, .out = out,
-                                     .warn = keep_warning, .tool = "etl2csv 1"};
+                                     .tell = keep_warning, .tool = "etl2csv 1"};
     ck_assert_int_eq(csv_writer.begin(state, &context, &e), 0);
     for (unsigned i = 0; i < repeat; i++)
         if (csv_writer.rows(state, r, count, &e) < 0)
@@ -476,7 +477,7 @@ START_TEST(processes_that_come_with_the_rows)
     const struct choice choices[] = {{"columns", "process_id,process_name"}, {0}};
     ck_assert_int_eq(choose(state, choices, NULL), 0);
     struct writer_context context = {.info = &info, .model = model, .out = out,
-                                     .warn = keep_warning, .tool = "etl2csv 1"};
+                                     .tell = keep_warning, .tool = "etl2csv 1"};
     ck_assert_int_eq(csv_writer.begin(state, &context, NULL), 0);
     for (uint32_t i = PROCESSES; i < 5000; i++) {
         struct eh_event row = {.kind = EH_LOCK};

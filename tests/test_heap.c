@@ -92,7 +92,10 @@ static void expect_fields(const struct eh_event *row, const uint8_t *p, unsigned
                      (o.address >= 0 ? EH_HAS_ADDRESS : 0) | (o.source >= 0 ? EH_HAS_SOURCE : 0);
     ck_assert_uint_eq(row->flags, flags);
     ck_assert_uint_eq(row->heap, pointer_at(p, 0, pointer_size));
-    ck_assert_uint_eq(row->size, o.size < 0 ? 0 : pointer_at(p, o.size, pointer_size));
+    if (row->kind == EH_CREATE)
+        ck_assert_uint_eq(row->heap_flags, load_u32(p + pointer_size));
+    else
+        ck_assert_uint_eq(row->size, o.size < 0 ? 0 : pointer_at(p, o.size, pointer_size));
     ck_assert_uint_eq(row->address, o.address < 0 ? 0 : pointer_at(p, o.address, pointer_size));
     ck_assert_uint_eq(row->old_address,
                       o.old_address < 0 ? 0 : pointer_at(p, o.old_address, pointer_size));

@@ -13,7 +13,8 @@ static const struct option_spec first_table[] = {
 };
 
 static const struct option_spec second_table[] = {
-    {"columns", 0, "LIST", "which columns", 'C'},
+    {"columns", 0, "LIST",
+     "which columns, of which there are so many that one line has no place for all", 'C'},
     {"refuse", 0, "X", "always wrong", 'R'},
     {0},
 };
@@ -129,12 +130,14 @@ START_TEST(help_lists_every_option)
     options_print(f, groups, GROUPS);
     fclose(f);
     ck_assert_str_eq(text, "First:\n"
-                           "  -o, --output FILE          write FILE\n"
-                           "  -z, --zstd[=LEVEL]         compress\n"
-                           "  -q, --quiet                say less\n"
+                           "  -o, --output FILE        write FILE\n"
+                           "  -z, --zstd[=LEVEL]       compress\n"
+                           "  -q, --quiet              say less\n"
                            "Second:\n"
-                           "      --columns LIST         which columns\n"
-                           "      --refuse X             always wrong\n");
+                           "      --columns LIST       which columns, of which there are so many that "
+                           "one\n"
+                           "                           line has no place for all\n"
+                           "      --refuse X           always wrong\n");
     free(text);
 }
 END_TEST

@@ -187,9 +187,10 @@ static void unpack(FILE *file)
     free(bytes);
 }
 
-static void no_warning(void *context, const char *text)
+static void no_warning(void *context, enum eh_severity severity, const char *text)
 {
     (void)context;
+    (void)severity;
     (void)text;
 }
 
@@ -200,7 +201,7 @@ static void write_rows(void)
     struct eh_error e = {0};
     ck_assert_int_eq(out_open(&out, fileno(file), 0, 1, &e), 0);
     struct writer_context context = {.info = &fixture.info, .model = fixture.model, .out = out,
-                                     .warn = no_warning, .tool = "etl2perfetto 1"};
+                                     .tell = no_warning, .tool = "etl2perfetto 1"};
     struct eh_stats stats = {.events = 7, .peak_live_bytes = UINT64_MAX};
     void *state = calloc(1, perfetto_writer.state_size);
     give_options(state);

@@ -14,6 +14,7 @@ enum field {
     F_OLD_SIZE = 'Q',
     F_SKIP = 'P',
     F_SOURCE = 's',
+    F_HEAP_FLAGS = 'f',
     F_PROCESS = 'p',
     F_SKIP_32 = 'x',
 };
@@ -31,7 +32,7 @@ struct kind_layout {
 /* decode/FORMAT.md C.2, row by row. EXTEND and CONTRACT report their first size and Address,
  * SNAPSHOT its committed bytes, COMMIT and DECOMMIT Block and Size (semantics 4). */
 static const struct kind_layout by_type[LAST_TYPE - FIRST_TYPE + 1] = {
-    [0x20 - FIRST_TYPE] = {EH_CREATE, {"Hx", "HxPPP"}},
+    [0x20 - FIRST_TYPE] = {EH_CREATE, {"Hf", "HfPPP"}},
     [0x21 - FIRST_TYPE] = {EH_ALLOC, {"HSAs"}},
     [0x22 - FIRST_TYPE] = {EH_REALLOC, {"HAOSQs"}},
     [0x23 - FIRST_TYPE] = {EH_DESTROY, {"H"}},
@@ -181,6 +182,9 @@ static void decode_fields(const uint8_t *p, const char *layout, unsigned pointer
         case F_SOURCE:
             row->source = (uint32_t)value;
             row->flags |= EH_HAS_SOURCE;
+            break;
+        case F_HEAP_FLAGS:
+            row->heap_flags = (uint32_t)value;
             break;
         case F_PROCESS:
             *extra = (struct heap_extra){(uint32_t)value, true};

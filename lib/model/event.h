@@ -93,7 +93,10 @@ struct eh_event {
     uint16_t hook;         /* hook id of the record, 0x10hh */
     uint64_t heap;         /* handle */
     uint64_t address;      /* semantics 4, column address */
-    uint64_t size;         /* bytes, semantics 4, column size_bytes; EH_DROP: of the block */
+    union {
+        uint64_t size;       /* bytes, semantics 4, column size_bytes; EH_DROP: of the block */
+        uint32_t heap_flags; /* EH_CREATE with EH_HAS_HEAP: of HeapCreate, as logged */
+    };
 
     uint64_t old_address;  /* realloc, as logged */
     uint64_t old_size;     /* realloc, as logged, bytes */

@@ -207,6 +207,22 @@ alloc t=9ms addr=0x10140 size=9
                                   if r['process_name'] == 'second.exe'})
         self.perfetto('--time', '2500us..', path)
 
+    def test_descriptions_of_heaps(self):
+        """Flags of a heap that is seen to be created, and its first event."""
+        path = self.build_text('heaps', '''
+session cpus=1
+set pid=100 tid=10
+create t=1ms heap=0x10000 flags=0x80000002
+alloc t=2ms heap=0x20000 addr=0x10040 size=100
+create t=3ms heap=0x20000 flags=0x5
+create t=4ms bits=32 version=2 heap=0x30000 flags=0x1000
+''')
+        tracks = self.perfetto(path).tracks.values()
+        self.assertEqual({t['name']: t['description'] for t in tracks if 'description' in t}, {
+            'Heap 0x10000': "flags 0x80000002, first event 0.001000000 s after the trace's start",
+            'Heap 0x20000': "first event 0.002000000 s after the trace's start",
+            'Heap 0x30000': "flags 0x1000, first event 0.004000000 s after the trace's start"})
+
 
 class Demo(PerfettoTestCase):
 

@@ -288,10 +288,10 @@ void fuzz_trace_destroy(struct fuzz_trace *t)
     free(t);
 }
 
-static void warn(void *context, const char *text)
+static void tell(void *context, enum eh_severity severity, const char *text)
 {
     (void)context;
-    REQUIRE(*text);
+    REQUIRE(*text && (severity == EH_NOTE || severity == EH_WARNING));
 }
 
 static void give_option(const struct writer *w, void *state, const char *const option[2])
@@ -374,7 +374,7 @@ static void begin_run(struct run *r, const char *const options[][2], uint32_t fi
         .model = r->trace->model,
         .out = &r->out,
         .split = split,
-        .warn = warn,
+        .tell = tell,
         .tool = "fuzz 1",
     };
     r->state = calloc(1, w->state_size + 1);
