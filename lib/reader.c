@@ -579,12 +579,21 @@ static int give_stack(struct eh_reader *r, const struct stack_record *stack,
     return found < 0 ? -1 : 0;
 }
 
+/* The passes do not find the same: what the first has said of the whole trace may be wrong. */
+static int fail_changed(struct eh_error *e)
+{
+    return eh_fail(e, EH_ERR_IO, 0, EH_NO_OFFSET,
+                   "an input changed while it was read; convert a copy that nothing writes to");
+}
+
 static int take_stack(struct eh_reader *r, const struct etl_stream *s, enum route route,
                       unsigned type, struct eh_error *e)
 {
     struct stack_record stack;
     if (!stack_decode(&s->record, type, &stack))
         return 0;
+    if (!r->join)
+        return fail_changed(e);
     struct join_origin origin = origin_of(r, s, REC_NO_ID);
     if (join_name_owner(r->join, &stack, &origin, e) < 0)
         return -1;
@@ -1112,6 +1121,8 @@ static void set_left_out(struct eh_reader *r)
 
 static int end_trace(struct eh_reader *r, struct eh_error *e)
 {
+    if (memcmp(r->stats.heap_events, r->info.heap_events, sizeof r->stats.heap_events))
+        return fail_changed(e);
     for (int kind = 0; kind < EH_HEAP_KINDS; kind++)
         r->stats.heap_events_total += r->stats.heap_events[kind];
     r->stats.has_times = r->stats.heap_events_total > 0;

@@ -111,6 +111,25 @@ class Surroundings(support.CliTestCase):
         self.end(process, 0)
         self.assertEqual(output, whole)
 
+    def overwrite(self, *options):
+        """The second half of the input becomes another trace's, once the first pass is over."""
+        other = self.path('other.etl')
+        support.run('etlgen', 'bench', '--events', 100000, *options, '-o', other)
+
+        def change(path):
+            half = os.path.getsize(path) // 2
+            with open(path, 'r+b') as f:
+                f.seek(half)
+                f.write(self.read('other.etl')[half:2 * half])
+        process, _, _ = self.change_while_read(change)
+        self.end(process, 1, 'changed while it was read')
+
+    def test_input_that_is_overwritten(self):
+        self.overwrite('--seed', 2)
+
+    def test_input_that_is_overwritten_with_stacks(self):
+        self.overwrite('--stacks')
+
     def feed(self, process, data, between):
         """Writes into the converter's standard input in pieces of a few bytes."""
         chooser = random.Random(2)
