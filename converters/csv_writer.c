@@ -39,13 +39,11 @@ enum {
 };
 
 static const struct option_spec options[] = {
-    {"table", 0, "NAME",
-     "events, heaps, outstanding, sizes, callsites, processes, stacks", OPTION_TABLE},
+    {"table", 0, "NAME", "events, heaps, outstanding, sizes, callsites, processes, stacks",
+     OPTION_TABLE},
     {"top", 0, "N", "only the N largest rows of a table, the largest first", OPTION_TOP},
-    {"columns", 0, "LIST", "columns and their order: time_ns,event,size_bytes",
-     OPTION_COLUMNS},
-    {"delimiter", 0, "C", "character between cells instead of a comma, or tab",
-     OPTION_DELIMITER},
+    {"columns", 0, "LIST", "columns and their order: time_ns,event,size_bytes", OPTION_COLUMNS},
+    {"delimiter", 0, "C", "character between cells instead of a comma, or tab", OPTION_DELIMITER},
     {"no-header", 0, NULL, "no row of column names", OPTION_NO_HEADER},
     {"decimal-addresses", 0, NULL, "heaps and addresses in decimal", OPTION_DECIMAL_ADDRESSES},
     {"crlf", 0, NULL, "end lines with CR LF", OPTION_CRLF},
@@ -227,9 +225,8 @@ static void done(void *state)
 const struct writer csv_writer = {
     .command = "etl2csv",
     .summary = "Windows heap events of an .etl trace as CSV rows, or a table of sums",
-    .examples =
-        "  etl2csv heap.etl kernel.etl    writes heap.csv, with names of kernel.etl\n"
-        "  etl2csv --table callsites --top 20 -c heap.etl    who holds the most memory\n",
+    .examples = "  etl2csv heap.etl kernel.etl    writes heap.csv, with names of kernel.etl\n"
+                "  etl2csv --table callsites --top 20 -c heap.etl    who holds the most memory\n",
     .suffix = ".csv",
     .in_pieces = true,
     .filtered = true,

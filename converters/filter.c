@@ -16,8 +16,7 @@ enum { PID, PROCESS, TID, HEAP, EVENT, SIZE, LIFETIME, TIME };
 
 const struct option_spec filter_options[] = {
     {"pid", 0, "LIST", "processes with these ids: 4242,5000", PID},
-    {"process", 0, "GLOB", "processes by whole name, in any case: 'note*.exe'",
-     PROCESS},
+    {"process", 0, "GLOB", "processes by whole name, in any case: 'note*.exe'", PROCESS},
     {"heap", 0, "LIST", "heaps with these handles: 0x1f0000,0x2b0000", HEAP},
     {"time", 0, "RANGE", "from the trace's start: 1.5..2, 100ms.., ..20us", TIME},
     {"tid", 0, "LIST", "events of these threads", TID},

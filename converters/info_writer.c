@@ -12,11 +12,9 @@ struct report {
 enum { OPTION_JSON, OPTION_SHAPE, OPTION_QUICK };
 
 static const struct option_spec options[] = {
-    {"json", 0, NULL, "for scripts: one JSON object, with more than the text",
-     OPTION_JSON},
+    {"json", 0, NULL, "for scripts: one JSON object, with more than the text", OPTION_JSON},
     {"shape", 0, NULL, "for a bug report: no names, paths, addresses or dates", OPTION_SHAPE},
-    {"quick", 0, NULL, "headers and a sample of records, for large traces",
-     OPTION_QUICK},
+    {"quick", 0, NULL, "headers and a sample of records, for large traces", OPTION_QUICK},
     {0},
 };
 

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#define HELP_COLUMN    27 /* behind the longest option and two blanks */
-#define HELP_WIDTH     80
+#define HELP_COLUMN 27 /* behind the longest option and two blanks */
+#define HELP_WIDTH  80
 
 struct parser {
     const struct option_group *groups;

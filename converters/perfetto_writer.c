@@ -838,8 +838,7 @@ static void perfetto_done(void *state)
 
 static const struct option_spec perfetto_options[] = {
     TIMELINE_OPTIONS,
-    {"profile-dumps", 0, "N", "times of heap profiles (default 20, 0: none)",
-     OPTION_PROFILE_DUMPS},
+    {"profile-dumps", 0, "N", "times of heap profiles (default 20, 0: none)", OPTION_PROFILE_DUMPS},
     {"profile-per-heap", 0, NULL, "one heap profile per heap, not per process",
      OPTION_PROFILE_PER_HEAP},
     {0},

@@ -11,8 +11,7 @@
 enum { SPLIT_ROWS, SPLIT_SIZE, SPLIT_TIME };
 
 const struct option_spec split_options[] = {
-    {"split-rows", 0, "N", "write NAME.0001, ... of N rows or heap events each",
-     SPLIT_ROWS},
+    {"split-rows", 0, "N", "write NAME.0001, ... of N rows or heap events each", SPLIT_ROWS},
     {"split-size", 0, "BYTES", "of at most BYTES (K, M, G) each, before compression", SPLIT_SIZE},
     {"split-time", 0, "T", "one for every T (ns, us, ms, s) that has events", SPLIT_TIME},
     {0},
