@@ -296,6 +296,21 @@ class Messages(CaseTestCase):
         self.assertEqual(done.stdout, self.build('session\n'))
 
 
+class Options(support.CliTestCase):
+
+    def test_all_commands_refuse_alike(self):
+        for command in ('case', 'demo', 'bench', 'random', 'graft'):
+            for args, says in ((['--nothing'], '--nothing: no such option'),
+                               (['-x'], '-x: no such option'),
+                               (['-o'], '-o wants a value'),
+                               (['--output'], '--output wants a value')):
+                done = support.run('etlgen', command, *args, status=2)
+                self.assertEqual(done.stderr,
+                                 "etlgen: %s\nTry 'etlgen %s --help'.\n" % (says, command))
+            lines = support.run('etlgen', command, '--help').stdout.decode().splitlines()
+            self.assertLessEqual(max(map(len, lines)), 80, command)
+
+
 class Outputs(support.CliTestCase):
 
     def test_full_device(self):

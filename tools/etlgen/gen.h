@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "output.h"
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +25,16 @@ int gen_fail(const char *format, ...) EH_PRINTF(1, 2);
 
 /* Prints "etlgen: ..." and where help is, returns GEN_USAGE. */
 int gen_usage(const char *subcommand, const char *format, ...) EH_PRINTF(2, 3);
+
+/* For the options of every subcommand. */
+/* clang-format off */
+#define GEN_COMMON_OPTIONS                                                                         \
+    {"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}
+/* clang-format on */
+
+/* The next option, -1 behind the last one, when operands stand from optind on; or '?' with a
+ * message printed. */
+int gen_next_option(int argc, char **argv, const struct option *options);
 
 /* First thing: signals are prepared for. */
 void gen_start(void);

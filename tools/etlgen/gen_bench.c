@@ -7,7 +7,6 @@
 #include "records.h"
 #include "rng.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 
 enum {
@@ -417,7 +416,7 @@ static int print_help(void)
          "      --events N       heap events (default: 1000000)\n"
          "      --live M         blocks live at a time, about (default: 50000)\n"
          "      --cpus K         processors, 1 to 2048 (default: 4)\n"
-         "      --stacks         a stack of 15 frames for every heap event, and image records\n"
+         "      --stacks         a stack of 15 frames for each heap event, and images\n"
          "      --stack-count D  different stacks, at least 3 (default: 2000)\n"
          "      --compress       compressed buffers\n"
          "      --seed S         another trace of the same kind (default: 1)\n"
@@ -441,7 +440,7 @@ static int check(const struct bench_options *o)
 
 int gen_bench(int argc, char **argv)
 {
-    static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+    static const struct option options[] = {GEN_COMMON_OPTIONS,
                                             {"events", required_argument, NULL, 'e'},
                                             {"live", required_argument, NULL, 'l'},
                                             {"cpus", required_argument, NULL, 'c'},
@@ -449,12 +448,11 @@ int gen_bench(int argc, char **argv)
                                             {"seed", required_argument, NULL, 'r'},
                                             {"stacks", no_argument, NULL, 's'},
                                             {"compress", no_argument, NULL, 'z'},
-                                            {"help", no_argument, NULL, 'h'},
                                             {0}};
     struct bench_options o = {.events = 1000000, .live = 50000, .processors = 4,
                               .stack_count = 2000, .seed = 1};
     int option, status = GEN_OK;
-    while (status == GEN_OK && (option = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+    while (status == GEN_OK && (option = gen_next_option(argc, argv, options)) != -1) {
         if (option == 'o')
             o.path = optarg;
         else if (option == 'e')

@@ -282,23 +282,24 @@ static int print_help(void)
 {
     puts("Usage: etlgen case FILE.txt [-o FILE.etl]\n"
          "\n"
-         "Compiles a text into a trace; '-' is standard input. One line, one thing: a word and\n"
-         "key=value fields, # begins a comment. All fields have defaults. CASE.md tells more.\n"
+         "Compiles a text into a trace; '-' is standard input. One line, one thing: a word\n"
+         "and key=value fields. # begins a comment. All fields have defaults. More is in\n"
+         "CASE.md.\n"
          "\n"
          "  session ptr=8 cpus=2 clock=qpc raw0=1000 start=2024-01-01T10:00:00\n"
-         "  set pid=100 tid=200 cpu=0 heap=0x10000      defaults for the lines below\n"
-         "  alloc t=1.5ms addr=0x10040 size=24          also free, realloc, create, destroy, ...\n"
+         "  set pid=100 tid=200 cpu=0 heap=0x10000    defaults for the lines below\n"
+         "  alloc t=1.5ms addr=0x10040 size=24        also free, realloc, create, ...\n"
          "  alloc t=+10us bits=32 kind=perfinfo version=2 payload_cut=4 recsize=40\n"
-         "  process start pid=100 name=app.exe          thread, image: start, end, load, ...\n"
+         "  process start pid=100 name=app.exe        thread, image: start, end, load, ...\n"
          "  stack for=1.5ms frames=0x7ff612340010,0x7ff612340020\n"
-         "  hook id=0x0020 hex=00010203                 any record; also full, event, wpp\n"
-         "  buffer cpu=1 seq=5 size=4096 compressed=xpress     until the next one, or end\n"
-         "  bytes hex=..   zeros n=..   ff n=..         raw bytes, in the buffer or between\n"
-         "  corrupt at=8 hex=ff                         in the open buffer, after packing\n"
-         "  patch buffer=2 offset=0x30 hex=00   cut at=5000    the finished file\n"
+         "  hook id=0x0020 hex=00010203               any record; also full, event, wpp\n"
+         "  buffer cpu=1 seq=5 size=4096 compressed=xpress    until the next one, or end\n"
+         "  bytes hex=..   zeros n=..   ff n=..       raw bytes, in the buffer or between\n"
+         "  corrupt at=8 hex=ff                       in the open buffer, after packing\n"
+         "  patch buffer=2 offset=0x30 hex=00   cut at=5000     the finished file\n"
          "\n"
-         "  -o FILE   where the trace goes (default: standard output)\n"
-         "  --help    this text\n"
+         "  -o, --output FILE  where the trace goes (default: standard output)\n"
+         "  -h, --help         this text\n"
          "\n"
          "Example:\n"
          "  printf 'session\\nalloc pid=1 addr=0x10 size=5\\n' | etlgen case - -o one.etl");
@@ -307,24 +308,19 @@ static int print_help(void)
 
 int gen_case(int argc, char **argv)
 {
-    const char *input = NULL, *output = NULL;
+    static const struct option options[] = {GEN_COMMON_OPTIONS, {0}};
+    const char *output = NULL;
+    int option;
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return print_help();
-        if (strcmp(argv[i], "-o") == 0) {
-            if (++i == argc)
-                return gen_usage("case", "-o wants a file");
-            output = argv[i];
-        } else if (argv[i][0] == '-' && argv[i][1]) {
-            return gen_usage("case", "%s: no such option", argv[i]);
-        } else if (input) {
-            return gen_usage("case", "one case file at a time");
-        } else {
-            input = argv[i];
-        }
+    while ((option = gen_next_option(argc, argv, options)) != -1) {
+        if (option == 'o')
+            output = optarg;
+        else
+            return option == 'h' ? print_help() : GEN_USAGE;
     }
-    if (!input)
+    if (optind == argc)
         return gen_usage("case", "which case file?");
-    return run_case(input, output);
+    if (optind + 1 < argc)
+        return gen_usage("case", "one case file at a time");
+    return run_case(argv[optind], output);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void message(const char *format, va_list args)
 {
@@ -29,6 +30,19 @@ int gen_usage(const char *subcommand, const char *format, ...)
     fprintf(stderr, "Try 'etlgen%s%s --help'.\n", subcommand ? " " : "",
             subcommand ? subcommand : "");
     return GEN_USAGE;
+}
+
+int gen_next_option(int argc, char **argv, const struct option *options)
+{
+    opterr = 0;
+    int option = getopt_long(argc, argv, ":o:h", options, NULL);
+    if (option != ':' && option != '?')
+        return option;
+    const char *argument = argv[optind - 1];
+    const char letter[] = {'-', (char)optopt, 0}; /* one of several may be meant */
+    gen_usage(argv[0], option == ':' ? "%s wants a value" : "%s: no such option",
+              strncmp(argument, "--", 2) ? letter : argument);
+    return '?';
 }
 
 static unsigned suffix_shift(const char *suffix)

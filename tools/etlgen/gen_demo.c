@@ -8,7 +8,6 @@
 #include "records.h"
 #include "rng.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -612,8 +611,8 @@ static int print_help(void)
 {
     puts("Usage: etlgen demo [-o FILE.etl] [--seed S]\n"
          "\n"
-         "Writes about 200 000 heap events of two processes, eight seconds long: an editor whose\n"
-         "undo history only grows, and an updater that comes, downloads and goes.\n"
+         "Writes about 200 000 heap events of two processes, eight seconds long: an editor\n"
+         "whose undo history only grows, and an updater that comes, downloads and goes.\n"
          "\n"
          "  -o, --output FILE  where to (default: standard output)\n"
          "      --seed S       another run of the same story (default: 1)\n"
@@ -623,14 +622,12 @@ static int print_help(void)
 
 int gen_demo(int argc, char **argv)
 {
-    static const struct option options[] = {{"output", required_argument, NULL, 'o'},
-                                            {"seed", required_argument, NULL, 's'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        GEN_COMMON_OPTIONS, {"seed", required_argument, NULL, 's'}, {0}};
     const char *path = NULL;
     uint64_t seed = 1;
     int option, status = GEN_OK;
-    while (status == GEN_OK && (option = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+    while (status == GEN_OK && (option = gen_next_option(argc, argv, options)) != -1) {
         switch (option) {
         case 'o':
             path = optarg;

@@ -421,64 +421,62 @@ static int print_help(void)
 {
     puts("Usage: etlgen graft REAL.etl [OPTIONS] [-o FILE.etl]\n"
          "\n"
-         "Copies a real trace (zstd is unpacked) and adds buffers with heap events of up to four\n"
-         "processes that run in it, inside their time: a heap each, allocs, frees, reallocs, and\n"
-         "stacks in images that they have loaded. Names, images and clocks stay the real ones.\n"
-         "The events come from two processors more than the trace has.\n"
+         "Copies a real trace (zstd is unpacked) and adds buffers with heap events of up\n"
+         "to four processes that run in it, inside their time: a heap each, allocs, frees,\n"
+         "reallocs, and stacks in images that they have loaded. Names, images and clocks\n"
+         "stay the real ones. The events come from two processors more than the trace has.\n"
          "\n"
-         "  --events N   heap events (default: 20000)\n"
-         "  --seed S     another seed gives another trace (default: 1)\n"
-         "  -o FILE      where the trace goes (default: standard output)\n"
-         "  --help       this text\n"
+         "      --events N     heap events (default: 20000)\n"
+         "      --seed S       another seed gives another trace (default: 1)\n"
+         "  -o, --output FILE  where the trace goes (default: standard output)\n"
+         "  -h, --help         this text\n"
          "\n"
          "Example:\n"
          "  etlgen graft kernel.etl.zst --events 5000 -o grafted.etl");
     return gen_finish_text();
 }
 
-/* One option with its value. */
-static int take_option(struct graft *g, const char *option, const char *value)
+/* GEN_OK; -1 where help was asked for; else GEN_USAGE with a message printed. */
+static int take_option(struct graft *g, int option)
 {
-    if (!value)
-        return gen_usage("graft", "%s wants a value", option);
-    if (strcmp(option, "-o") == 0) {
-        g->output = value;
+    switch (option) {
+    case 'o':
+        g->output = optarg;
         return GEN_OK;
+    case 'r':
+        return gen_number("graft", "--seed", optarg, &g->seed);
+    case 'e':
+        if (gen_number("graft", "--events", optarg, &g->events) != GEN_OK)
+            return GEN_USAGE;
+        if (g->events == 0 || g->events > UINT32_MAX)
+            return gen_usage("graft", "--events %s: 1 to %u", optarg, UINT32_MAX);
+        return GEN_OK;
+    default:
+        return option == 'h' ? -1 : GEN_USAGE;
     }
-    if (strcmp(option, "--seed") == 0)
-        return gen_number("graft", option, value, &g->seed);
-    if (strcmp(option, "--events") != 0)
-        return gen_usage("graft", "%s: no such option", option);
-    if (gen_number("graft", option, value, &g->events) != GEN_OK)
-        return GEN_USAGE;
-    if (g->events == 0 || g->events > UINT32_MAX)
-        return gen_usage("graft", "--events %s: 1 to %u", value, UINT32_MAX);
-    return GEN_OK;
 }
 
 static int take_arguments(struct graft *g, int argc, char **argv)
 {
-    int status = GEN_OK;
-    for (int i = 1; i < argc && status == GEN_OK; i++) {
-        if (argv[i][0] == '-' && argv[i][1]) {
-            status = take_option(g, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
-            i++;
-        } else if (g->input) {
-            status = gen_usage("graft", "one trace at a time");
-        } else {
-            g->input = argv[i];
-        }
-    }
-    if (status == GEN_OK && !g->input)
-        status = gen_usage("graft", "which trace?");
-    return status;
+    static const struct option options[] = {GEN_COMMON_OPTIONS,
+                                            {"events", required_argument, NULL, 'e'},
+                                            {"seed", required_argument, NULL, 'r'},
+                                            {0}};
+    int option, status = GEN_OK;
+    while (status == GEN_OK && (option = gen_next_option(argc, argv, options)) != -1)
+        status = take_option(g, option);
+    if (status != GEN_OK)
+        return status;
+    if (optind == argc)
+        return gen_usage("graft", "which trace?");
+    if (optind + 1 < argc)
+        return gen_usage("graft", "one trace at a time");
+    g->input = argv[optind];
+    return GEN_OK;
 }
 
 int gen_graft(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return print_help();
     struct graft *g = calloc(1, sizeof *g);
     if (!g)
         return gen_fail("out of memory");
@@ -488,5 +486,5 @@ int gen_graft(int argc, char **argv)
     if (status == GEN_OK)
         status = run_graft(g);
     free(g);
-    return status;
+    return status < 0 ? print_help() : status;
 }

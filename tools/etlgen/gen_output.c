@@ -20,6 +20,7 @@ int gen_output_open(struct gen_output *o, const char *path, const char *input)
 {
     const struct output_request request = {
         .path = path ? path : "-",
+        .option = "-o",
         .force = true,
         .binary = true,
         .inputs = &input,

@@ -12,7 +12,6 @@
 #include "records.h"
 #include "rng.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -617,9 +616,9 @@ static int print_help(void)
 {
     puts("Usage: etlgen random [OPTIONS] [-o FILE.etl]\n"
          "\n"
-         "Writes well-formed records in any order and combination: failed calls, lost and late\n"
-         "frees, reused pids, names that come last, equal times, steps back in time, all record\n"
-         "layouts. For comparing decoders.\n"
+         "Writes well-formed records in any order and combination: failed calls, lost and\n"
+         "late frees, reused pids, names that come last, equal times, steps back in time,\n"
+         "all record layouts. For comparing decoders.\n"
          "\n"
          "  -o, --output FILE  where to (default: standard output)\n"
          "      --events N     heap events, about (default: 100000)\n"
@@ -632,16 +631,15 @@ static int print_help(void)
 
 int gen_random(int argc, char **argv)
 {
-    static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+    static const struct option options[] = {GEN_COMMON_OPTIONS,
                                             {"events", required_argument, NULL, 'e'},
                                             {"cpus", required_argument, NULL, 'c'},
                                             {"seed", required_argument, NULL, 'r'},
                                             {"stacks", no_argument, NULL, 's'},
-                                            {"help", no_argument, NULL, 'h'},
                                             {0}};
     struct random_options o = {.events = 100000, .processors = 4, .seed = 1};
     int option, status = GEN_OK;
-    while (status == GEN_OK && (option = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
+    while (status == GEN_OK && (option = gen_next_option(argc, argv, options)) != -1) {
         if (option == 'o')
             o.path = optarg;
         else if (option == 'e')
