@@ -17,8 +17,6 @@ struct pass {
     struct census *census;
     struct etl_trace *trace;
     bool telling;
-    int (*progress)(void *context, struct eh_error *e);
-    void *context;
     struct eh_error *e;
     uint32_t last_kind; /* of the record before: kinds come in runs */
     uint64_t last_a, last_b;
@@ -179,17 +177,13 @@ static int count_record(struct pass *p, const struct record *r)
 
 /* ---- buffers ---- */
 
-static int report(struct pass *p)
-{
-    return p->progress ? p->progress(p->context, p->e) : 0;
-}
-
 /* All records from where the stream stands. */
 static int count_stream(struct pass *p, struct etl_stream *s)
 {
     enum etl_step step;
     while ((step = etl_stream_next(p->trace, s, p->telling, p->e)) > ETL_END) {
-        int result = step == ETL_RECORD ? count_record(p, etl_stream_record(s)) : report(p);
+        int result = step == ETL_RECORD ? count_record(p, etl_stream_record(s))
+                                        : etl_trace_progress(p->trace, p->e);
         if (result < 0)
             return -1;
     }
@@ -357,15 +351,12 @@ static void sort_sizes(struct eh_record_kind *k)
 }
 
 int census_run(struct census *c, struct etl_trace *t, enum eh_census_extent extent,
-               int (*progress)(void *context, struct eh_error *e), void *context,
                struct eh_error *e)
 {
     struct pass p = {
         .census = c,
         .trace = t,
         .telling = extent == EH_CENSUS_SAMPLE,
-        .progress = progress,
-        .context = context,
         .e = e,
         .last_b = UINT64_MAX, /* which no record has */
     };

@@ -20,10 +20,9 @@ struct census {
 };
 
 /* Fills `c` from an open trace, whose streams stand anywhere afterwards. A sample tells the damage
- * it meets, a whole census leaves that to the survey. `progress` (may be NULL) is called between
- * buffers and may stop the pass. 0, or -1 with `e` filled; either way end with census_finish(). */
+ * it meets, a whole census leaves that to the survey. 0, or -1 with `e` filled; either way end with
+ * census_finish(). */
 int census_run(struct census *c, struct etl_trace *t, enum eh_census_extent extent,
-               int (*progress)(void *context, struct eh_error *e), void *context,
                struct eh_error *e);
 void census_finish(struct census *c);
 

@@ -16,7 +16,6 @@
 #include "track/owners.h"
 #include "track/track.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,16 +159,8 @@ static int survey(struct eh_reader *r, struct eh_error *e)
         .images = r->images,
         .keys = &r->keys,
         .info = &r->info,
-        .progress = r->options.progress,
-        .context = r->options.context,
     };
     return survey_run(&s, e);
-}
-
-static int spooled(void *context, uint64_t bytes)
-{
-    const struct eh_options *o = context;
-    return o->progress ? o->progress(o->context, bytes, 0) : 0;
 }
 
 /* No cache of owners holds the ids of this one. They are looked up anyway: that spares asking every
@@ -228,26 +219,10 @@ static int start_second_pass(struct eh_reader *r, struct eh_error *e)
     return 0;
 }
 
-static int report_progress(const struct eh_reader *r, struct eh_error *e)
-{
-    const struct eh_options *o = &r->options;
-    const struct etl_trace *t = &r->trace;
-    if (o->progress && o->progress(o->context, t->bytes_done / t->passes, t->bytes_total))
-        return eh_fail(e, EH_ERR_IO, EINTR, EH_NO_OFFSET, "stopped");
-    return 0;
-}
-
-static int census_progress(void *context, struct eh_error *e)
-{
-    return report_progress(context, e);
-}
-
 static int take_census(struct eh_reader *r, struct eh_error *e)
 {
     enum eh_census_extent extent = r->options.census;
-    if (extent == EH_CENSUS_NONE)
-        return 0;
-    return census_run(&r->census, &r->trace, extent, census_progress, r, e);
+    return extent == EH_CENSUS_NONE ? 0 : census_run(&r->census, &r->trace, extent, e);
 }
 
 /* What the container counted. */
@@ -274,12 +249,13 @@ static int open_reader(struct eh_reader *r, const char *const *paths, size_t cou
                        struct eh_error *e)
 {
     struct notices to = {r->options.notice, r->options.context};
+    struct etl_watcher watcher = {r->options.progress, r->options.context};
     r->model = model_create();
     r->owners = r->model ? owners_create(r->model) : NULL;
     r->images = r->model ? images_create(r->model) : NULL;
     if (!r->owners || !r->images)
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
-    if (etl_trace_open(&r->trace, paths, count, &to, spooled, &r->options, e) < 0)
+    if (etl_trace_open(&r->trace, paths, count, &to, &watcher, e) < 0)
         return -1;
     set_info(r);
     r->trace.passes = passes_over(r->options.census);
@@ -749,7 +725,7 @@ EH_NEVER_INLINE int take_other(struct eh_reader *r, struct etl_stream *s, struct
 static inline int follow_step(struct eh_reader *r, const struct etl_stream *s, enum etl_step step,
                               struct eh_error *e)
 {
-    if (step == ETL_ERROR || (step == ETL_BUFFER && report_progress(r, e) < 0))
+    if (step == ETL_ERROR || (step == ETL_BUFFER && etl_trace_progress(&r->trace, e) < 0))
         return -1;
     if (step == ETL_END)
         merge_end(&r->merge);

@@ -6,7 +6,6 @@
 #include "decode/heap.h"
 #include "decode/route.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 /* Heap records are counted by pid in a few slots, which are handed to the owners when another pid
@@ -495,20 +494,12 @@ static int take_context(struct pass *p, struct etl_stream *s)
     }
 }
 
-static int report_progress(const struct pass *p)
-{
-    const struct survey *s = p->survey;
-    const struct etl_trace *t = s->trace;
-    if (s->progress && s->progress(s->context, t->bytes_done / t->passes, t->bytes_total))
-        return eh_fail(p->e, EH_ERR_IO, EINTR, EH_NO_OFFSET, "stopped");
-    return 0;
-}
-
 /* Moves stream `i` on. 1, 0 when it has ended, -1 on error. */
 static int advance(struct pass *p, uint32_t i)
 {
-    enum etl_step step = next_context(p, &p->survey->trace->streams[i], &p->extremes[i]);
-    if (step == ETL_ERROR || (step == ETL_BUFFER && report_progress(p) < 0))
+    struct etl_trace *t = p->survey->trace;
+    enum etl_step step = next_context(p, &t->streams[i], &p->extremes[i]);
+    if (step == ETL_ERROR || (step == ETL_BUFFER && etl_trace_progress(t, p->e) < 0))
         return -1;
     return step != ETL_END;
 }

@@ -15,8 +15,6 @@ struct survey {
     struct images *images;
     struct stack_keys *keys;
     struct eh_info *info;
-    int (*progress)(void *context, uint64_t done, uint64_t total); /* may be NULL */
-    void *context;
 };
 
 /* Fills the owners, images, keys and the counts of `info`. 0, or -1 with `e` filled. */

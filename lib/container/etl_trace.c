@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "container/etl_layout.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,11 +155,25 @@ static void tell_repeated(const struct etl_trace *t)
     }
 }
 
-int etl_trace_open(struct etl_trace *t, const char *const *paths, size_t count,
-                   const struct notices *notices, int (*spooled)(void *context, uint64_t bytes),
-                   void *context, struct eh_error *e)
+static int spooled(void *context, uint64_t bytes)
 {
-    *t = (struct etl_trace){.notices = *notices, .passes = 1};
+    const struct etl_watcher *w = context;
+    return w->progress ? w->progress(w->context, bytes, 0) : 0;
+}
+
+int etl_trace_progress(const struct etl_trace *t, struct eh_error *e)
+{
+    const struct etl_watcher *w = &t->watcher;
+    if (w->progress && w->progress(w->context, t->bytes_done / t->passes, t->bytes_total))
+        return eh_fail(e, EH_ERR_IO, EINTR, EH_NO_OFFSET, "stopped");
+    return 0;
+}
+
+int etl_trace_open(struct etl_trace *t, const char *const *paths, size_t count,
+                   const struct notices *notices, const struct etl_watcher *watcher,
+                   struct eh_error *e)
+{
+    *t = (struct etl_trace){.notices = *notices, .watcher = *watcher, .passes = 1};
     if (count == 0 || count > LIMIT_INPUTS)
         return eh_fail(e, EH_ERR_USAGE, 0, EH_NO_OFFSET, "give 1 to %u inputs",
                        (unsigned)LIMIT_INPUTS);
@@ -167,7 +182,8 @@ int etl_trace_open(struct etl_trace *t, const char *const *paths, size_t count,
         return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     for (; t->file_count < count; t->file_count++) {
         struct etl_file *f = &t->files[t->file_count];
-        if (etl_file_open(f, paths[t->file_count], &t->counts, notices, spooled, context, e) < 0) {
+        if (etl_file_open(f, paths[t->file_count], &t->counts, notices, spooled, &t->watcher, e) <
+            0) {
             eh_context(e, "%s", paths[t->file_count]);
             etl_trace_close(t);
             return -1;

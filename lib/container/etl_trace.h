@@ -47,6 +47,12 @@ struct etl_stream {
     struct record record;   /* valid after etl_stream_record() until the stream moves on */
 };
 
+/* Who hears how far the reading is: eh_options.progress. */
+struct etl_watcher {
+    int (*progress)(void *context, uint64_t done, uint64_t total); /* may be NULL */
+    void *context;
+};
+
 struct etl_trace {
     struct etl_file *files;
     size_t file_count;
@@ -59,6 +65,7 @@ struct etl_trace {
     int64_t start_time; /* FILETIME of the trace's start */
     struct etl_counts counts;
     struct notices notices;
+    struct etl_watcher watcher;
     uint64_t bytes_done; /* of buffers read so far, over all passes */
     uint64_t bytes_total; /* of one pass */
     unsigned passes; /* that will be made: bytes_done ends at so many times bytes_total */
@@ -70,12 +77,15 @@ struct etl_trace {
 
 /* Opens the inputs. On failure nothing is left to free and `e` names the input. */
 int etl_trace_open(struct etl_trace *t, const char *const *paths, size_t count,
-                   const struct notices *notices, int (*spooled)(void *context, uint64_t bytes),
-                   void *context, struct eh_error *e);
+                   const struct notices *notices, const struct etl_watcher *watcher,
+                   struct eh_error *e);
 void etl_trace_close(struct etl_trace *t);
 
 /* Puts every stream back to its beginning; `telling` for the one pass that tells damage. */
 void etl_trace_rewind(struct etl_trace *t, bool telling);
+
+/* Tells the watcher how far the passes have come. 0, or -1 with `e` filled: stop. */
+int etl_trace_progress(const struct etl_trace *t, struct eh_error *e);
 
 /* Adds what the streams counted in a pass that has ended to the counts. */
 void etl_trace_count(struct etl_trace *t);
