@@ -1,17 +1,12 @@
-/* Joins the layers: survey, then merge -> decode -> track, in batches of rows. */
+/* Opens a trace, leads its passes, and hands out rows: survey (survey.c), then records to rows
+ * (runs.c), then live state (track/track.c). */
 #include "etlheap.h"
 
 #include "base/hash.h"
-#include "base/inline.h"
-#include "base/recent.h"
 #include "census.h"
-#include "container/etl_layout.h"
-#include "container/etl_merge.h"
 #include "container/etl_trace.h"
-#include "decode/heap.h"
-#include "decode/route.h"
+#include "runs.h"
 #include "survey.h"
-#include "track/join.h"
 #include "track/outstanding.h"
 #include "track/owners.h"
 #include "track/track.h"
@@ -19,43 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Rows are decoded, then tracked, so many at a time: they stay in the nearest cache between. */
-#define READ_ROWS 256
-
-/* Whose the heap records of a thread are, to spare the maps. */
-#define OWNER_SLOTS 512
-
-struct owner_cache {
-    uint64_t ids; /* as record_ids() */
-    uint32_t thread, unused;
-    /* What rows have of it in a piece. */
-    struct owner_part {
-        uint32_t process;
-        uint32_t heap_index; /* 0 */
-        uint32_t thread_id;
-        uint32_t stack; /* 0 */
-    } part;
-};
-
-_Static_assert(offsetof(struct eh_event, stack) - offsetof(struct eh_event, process) ==
-                       offsetof(struct owner_part, stack) &&
-                   offsetof(struct eh_event, thread_id) - offsetof(struct eh_event, process) ==
-                       offsetof(struct owner_part, thread_id),
-               "struct owner_part lies as in a row");
-
-/* What taking a common heap record needs of its stream. While `layout` is set, the stream itself
- * lags behind: catch_up(). */
-struct lane {
-    union heap_head place; /* what its rows have of the processor */
-    const struct heap_layout *layout; /* of the record the stream stands at; NULL: it is another */
-    const uint8_t *record; /* nobodys_record: it is another */
-    const uint8_t *last; /* a common record that starts here still lies within the buffer */
-    uint32_t first_node; /* in the merge */
-    uint8_t unused[64 - sizeof(union heap_head) - 3 * sizeof(void *) - sizeof(uint32_t)];
-};
-
-_Static_assert(sizeof(struct lane) == MERGE_STRIDE, "lane_of() adds");
 
 struct eh_reader {
     struct eh_options options;
@@ -66,33 +24,15 @@ struct eh_reader {
     struct owners *owners;
     struct images *images;
     struct stack_keys keys;
-    struct census census;  /* empty unless asked for */
-    struct join *join;     /* only where the trace holds stacks */
-    struct recent *times;  /* of other records than heap's, to know which stacks belong to none */
+    struct census census; /* empty unless asked for */
     struct track track;
     struct outstanding outstanding; /* with options.outstanding */
-    struct merge merge;
-    struct lane *lanes; /* by stream; as many as merge.leaves */
-    struct owner_cache owners_found[OWNER_SLOTS]; /* now, in one boot: forget_owners() */
-    uint64_t owners_found_epoch;
-    uint32_t owners_found_boot;
     const char **input_names;
-    bool told_misfit, told_class; /* warned once */
     bool ended;
-    uint32_t image_records; /* so far, where there are stacks; no more than it holds */
-    size_t tracked, count; /* rows up to here are done; are decoded */
-    struct eh_event rows[READ_ROWS]; /* from 1: the first is for what must stand before it */
+    struct runs runs; /* rows are decoded in its batch */
+    size_t tracked;   /* rows of the batch up to here are done */
     struct eh_event *state_rows; /* that come of no record: of sweeps, of what is outstanding */
 };
-
-static void tell_once(struct eh_reader *r, bool *told, const struct etl_stream *s, const char *text)
-{
-    if (*told)
-        return;
-    *told = true;
-    int64_t offset = s->open_offset + (s->current - s->bytes);
-    notices_tell(&r->trace.notices, EH_WARNING, s->file->path, offset, 0, "%s", text);
-}
 
 /* ---- opening ---- */
 
@@ -163,60 +103,21 @@ static int survey(struct eh_reader *r, struct eh_error *e)
     return survey_run(&s, e);
 }
 
-/* No cache of owners holds the ids of this one. They are looked up anyway: that spares asking every
- * lane whether it has a record that can be taken. */
-static const uint8_t nobodys_record[SYSTEM_THREAD + 8] = {
-    [SYSTEM_THREAD] = 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-};
-
-/* Empties the cache of owners. An empty slot holds ids whose slot is another: 0, and in slot 0
- * those of slot 1. */
-static void forget_owners(struct eh_reader *r, uint32_t boot)
-{
-    memset(r->owners_found, 0, sizeof r->owners_found);
-    r->owners_found[0].ids = 4;
-    r->owners_found_epoch = owners_epoch(r->owners);
-    r->owners_found_boot = boot;
-}
-
-static int create_lanes(struct eh_reader *r)
-{
-    r->lanes = calloc(r->merge.leaves, sizeof *r->lanes);
-    if (!r->lanes)
-        return -1;
-    for (size_t i = 0; i < r->merge.leaves; i++)
-        r->lanes[i].record = nobodys_record;
-    for (size_t i = 0; i < r->trace.stream_count; i++) {
-        const struct etl_stream *s = &r->trace.streams[i];
-        r->lanes[i].first_node = merge_first_node(&r->merge, (uint32_t)i);
-        r->lanes[i].place.part.cpu = s->cpu;
-        r->lanes[i].place.part.flags = s->mixed ? 0 : EH_HAS_CPU;
-    }
-    return 0;
-}
-
 static int start_second_pass(struct eh_reader *r, struct eh_error *e)
 {
-    if (r->info.has_stacks) {
-        r->times = calloc(1, sizeof *r->times);
-        r->join = r->times ? join_create(r->model, r->images, r->owners, r->times) : NULL;
-        if (!r->join)
-            return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
-    }
+    const struct batch_sources from = {
+        .trace = &r->trace,
+        .model = r->model,
+        .owners = r->owners,
+        .images = r->images,
+        .keys = &r->keys,
+        .info = &r->info,
+        .stats = &r->stats,
+    };
     owners_restart(r->owners);
-    forget_owners(r, 0);
     track_init(&r->track, r->model, &r->stats, r->options.max_live);
-    etl_trace_rewind(&r->trace, false);
-    if (merge_init(&r->merge, r->trace.stream_count) < 0 || create_lanes(r) < 0)
-        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
-    for (uint32_t i = 0; i < r->trace.stream_count; i++) {
-        struct etl_stream *s = &r->trace.streams[i];
-        if (etl_stream_peek(&r->trace, s, e) < 0)
-            return -1;
-        merge_enter(&r->merge, i, s->key);
-    }
-    merge_build(&r->merge);
-    return 0;
+    r->tracked = 1;
+    return runs_init(&r->runs, &from, e);
 }
 
 static int take_census(struct eh_reader *r, struct eh_error *e)
@@ -295,10 +196,7 @@ void eh_close(struct eh_reader *r)
     outstanding_finish(&r->outstanding);
     free(r->state_rows);
     track_finish(&r->track);
-    merge_finish(&r->merge);
-    free(r->lanes);
-    join_destroy(r->join);
-    free(r->times);
+    runs_finish(&r->runs);
     stack_keys_finish(&r->keys);
     census_finish(&r->census);
     images_destroy(r->images);
@@ -329,713 +227,7 @@ const struct eh_stats *eh_stats(const struct eh_reader *r)
     return &r->stats;
 }
 
-/* ---- one heap record to rows ---- */
-
-/* The pid and tid of a record in one number, as they lie side by side in its header. */
-static inline uint64_t record_ids(uint32_t pid, uint32_t tid)
-{
-    return (uint64_t)pid << 32 | tid;
-}
-
-static inline struct owner_cache *owner_slot(struct owner_cache *slots, uint64_t ids)
-{
-    return &slots[(ids >> 2) % OWNER_SLOTS];
-}
-
-/* Fills a slot of the cache with the instance and thread that a pid and tid mean now. Where the
- * process finds no place, which is counted each time, nothing is kept. */
-EH_NEVER_INLINE int look_up_owner(struct eh_reader *r, uint32_t boot, uint64_t ids,
-                                  struct eh_event *row, struct eh_error *e)
-{
-    uint32_t pid = (uint32_t)(ids >> 32), tid = (uint32_t)ids;
-    if (owners_process(r->owners, boot, pid, &row->process, e) < 0)
-        return -1;
-    row->flags |= row->process ? 0 : EH_UNTRACKED;
-    row->thread = 0;
-    if (row->process && tid != REC_NO_ID &&
-        owners_thread(r->owners, row->process, tid, &row->thread, e) < 0)
-        return -1;
-    /* What found no place is counted each time. */
-    bool found = row->process && (row->thread || tid == REC_NO_ID);
-    if (found && pid != REC_NO_ID)
-        *owner_slot(r->owners_found, ids) = (struct owner_cache){
-            .ids = ids, .thread = row->thread, .part = {.process = row->process, .thread_id = tid}};
-    return 0;
-}
-
-/* The instance and thread of a record whose header, or payload, names them. */
-static inline int find_owner(struct eh_reader *r, uint32_t boot, uint64_t ids,
-                             struct eh_event *row, struct eh_error *e)
-{
-    if (boot != r->owners_found_boot)
-        forget_owners(r, boot);
-    const struct owner_cache *c = owner_slot(r->owners_found, ids);
-    row->thread_id = (uint32_t)ids;
-    if (c->ids != ids)
-        return look_up_owner(r, boot, ids, row, e);
-    row->process = c->part.process;
-    row->thread = c->thread;
-    return 0;
-}
-
-/* A record without ids belongs to the thread that runs on its processor, if that is known. */
-static int find_running(struct eh_reader *r, const struct etl_stream *s, struct eh_event *row,
-                        struct eh_error *e)
-{
-    uint32_t boot = s->clock->boot, pid, tid;
-    row->thread_id = EH_NO_ID;
-    if (s->mixed || !owners_running(r->owners, boot, s->cpu, &tid))
-        return 0;
-    row->thread_id = tid;
-    return owners_pid_of(r->owners, boot, tid, &pid)
-               ? find_owner(r, boot, record_ids(pid, tid), row, e)
-               : 0;
-}
-
-static int set_owner(struct eh_reader *r, const struct etl_stream *s,
-                     const struct heap_extra *extra, struct eh_event *row, struct eh_error *e)
-{
-    const struct record *rec = &s->record;
-    uint32_t boot = s->clock->boot;
-    int result;
-    if (rec->process_id != REC_NO_ID)
-        result = find_owner(r, boot, record_ids(rec->process_id, rec->thread_id), row, e);
-    else
-        result = find_running(r, s, row, e);
-    if (result < 0 || !extra->has_process_id || extra->process_id == rec->process_id)
-        return result;
-    /* A snapshot of another process: its row is that process's, the thread stays (semantics 5). */
-    result = owners_process(r->owners, boot, extra->process_id, &row->process, e);
-    row->flags |= row->process ? 0 : EH_UNTRACKED;
-    return result;
-}
-
-/* Counts what did not fit; false when the record gives no row (the heap GUID in a layout nobody
- * knows). */
-static bool accept_fit(struct eh_reader *r, const struct etl_stream *s, enum heap_fit fit,
-                       unsigned type, bool by_class)
-{
-    if (fit == HEAP_FITS)
-        return true;
-    r->stats.unknown_heap_events++;
-    if (fit == HEAP_UNKNOWN_TYPE && !by_class)
-        r->stats.unknown_types[type & 0xFF]++;
-    if (by_class) {
-        tell_once(r, &r->told_class, s,
-                  "a heap event in a manifest or class form of unknown layout; such events are "
-                  "counted, not decoded");
-        return false;
-    }
-    if (fit == HEAP_MISFIT)
-        tell_once(r, &r->told_misfit, s,
-                  "a heap event whose payload is shorter than any known layout; such rows carry "
-                  "header fields only");
-    return true;
-}
-
-/* Where the next event is decoded: in the window where its stack may still come, else in the
- * batch. */
-static inline struct eh_event *event_row(struct eh_reader *r)
-{
-    return r->join ? join_row(r->join) : &r->rows[r->count];
-}
-
-static struct join_origin origin_of(const struct eh_reader *r, const struct etl_stream *s,
-                                    uint32_t process_id)
-{
-    return (struct join_origin){
-        .boot = s->clock->boot,
-        .stream = s->index,
-        .process_id = process_id,
-        .moment = r->image_records,
-    };
-}
-
-/* The event in event_row() goes into the window where its stack may still come, else straight into
- * the batch. `process_id` is what its header says. */
-static inline int give_event(struct eh_reader *r, const struct etl_stream *s, uint32_t process_id,
-                             struct eh_error *e)
-{
-    if (!r->join) {
-        r->count++;
-        return 0;
-    }
-    struct join_origin origin = origin_of(r, s, process_id);
-    return join_put(r->join, &origin, e);
-}
-
-static inline void set_place(const struct etl_stream *s, struct eh_event *row)
-{
-    row->raw_time = s->raw;
-    row->time_ns = etl_time_ns(s->clock, s->raw);
-    row->cpu = s->cpu;
-    row->flags |= s->mixed ? 0 : EH_HAS_CPU;
-}
-
-static int take_heap(struct eh_reader *r, const struct etl_stream *s, unsigned type, bool by_class,
-                     struct eh_error *e)
-{
-    struct eh_event *row = event_row(r);
-    struct heap_extra extra;
-    struct raw_frames frames;
-    *row = (struct eh_event){0};
-    enum heap_fit fit = heap_decode(&s->record, type, by_class, row, &extra);
-    if (!accept_fit(r, s, fit, type, by_class))
-        return 0;
-    set_place(s, row);
-    if (set_owner(r, s, &extra, row, e) < 0 || give_event(r, s, s->record.process_id, e) < 0)
-        return -1;
-    if (r->join && stack_item_decode(&s->record, &frames))
-        return join_own_stack(r->join, &frames, s->clock->boot, e);
-    return 0;
-}
-
-/* The common heap records straight from their bytes: 1, or 0 for all others, -1 on error. */
-EH_ALWAYS_INLINE int take_common(struct eh_reader *r, const struct etl_stream *s, bool joins,
-                                 struct eh_event *row, struct eh_error *e)
-{
-    const struct heap_layout *layout = heap_layout_of(s->word);
-    if (!layout)
-        return 0;
-    uint64_t ids = load_u64(s->current + SYSTEM_THREAD);
-    if (ids >> 32 == REC_NO_ID)
-        return 0;
-    heap_decode_common(layout, s->current, &r->lanes[s->index].place, row);
-    row->raw_time = s->raw;
-    row->time_ns = etl_time_ns(s->clock, s->raw);
-    row->heap_index = row->stack = 0;
-    if (find_owner(r, s->clock->boot, ids, row, e) < 0)
-        return -1;
-    if (!joins)
-        return 1;
-    return give_event(r, s, (uint32_t)(ids >> 32), e) < 0 ? -1 : 1;
-}
-
-/* ---- context records of the second pass ---- */
-
-static struct moment moment_of(const struct etl_stream *s)
-{
-    return (struct moment){s->clock->boot, s->raw, etl_time_ns(s->clock, s->raw)};
-}
-
-static int take_process(struct eh_reader *r, const struct etl_stream *s, unsigned type,
-                        struct eh_error *e)
-{
-    struct moment m = moment_of(s);
-    struct process_record p;
-    uint32_t ended;
-    if (!process_decode(&s->record, &p))
-        return 0;
-    if (owners_process_record(r->owners, &m, type, &p, &ended, e) < 0)
-        return -1;
-    if (!ended)
-        return 0;
-    struct eh_event *row = event_row(r);
-    *row = (struct eh_event){
-        .time_ns = m.time_ns,
-        .raw_time = m.raw,
-        .process = ended,
-        .thread_id = EH_NO_ID,
-        .kind = EH_PROCESS_END,
-    };
-    return give_event(r, s, REC_NO_ID, e);
-}
-
-/* A part of a stack goes to its event; one that belongs to no record at all is kept in case its
- * event still comes. */
-static int give_stack(struct eh_reader *r, const struct stack_record *stack,
-                      const struct raw_frames *frames, const struct join_origin *origin,
-                      struct eh_error *e)
-{
-    int found = join_stack(r->join, stack, frames, origin, e);
-    if (found == 0 &&
-        !recent_has(r->times, stack->event_raw, recent_owner(stack->pid, stack->tid)) &&
-        !recent_has(r->times, stack->event_raw, RECENT_ANYBODY))
-        return join_keep(r->join, stack, frames, origin, e);
-    return found < 0 ? -1 : 0;
-}
-
-/* The passes do not find the same: what the first has said of the whole trace may be wrong. */
-static int fail_changed(struct eh_error *e)
-{
-    return eh_fail(e, EH_ERR_IO, 0, EH_NO_OFFSET,
-                   "an input changed while it was read; convert a copy that nothing writes to");
-}
-
-static int take_stack(struct eh_reader *r, const struct etl_stream *s, enum route route,
-                      unsigned type, struct eh_error *e)
-{
-    struct stack_record stack;
-    if (!stack_decode(&s->record, type, &stack))
-        return 0;
-    if (!r->join)
-        return fail_changed(e);
-    struct join_origin origin = origin_of(r, s, REC_NO_ID);
-    if (join_name_owner(r->join, &stack, &origin, e) < 0)
-        return -1;
-    struct raw_frames frames = stack.frames;
-    uint32_t session = (uint32_t)(s->clock - r->trace.clocks);
-    if (route == ROUTE_STACK_KEY &&
-        !stack_keys_find(&r->keys, session, stack.kernel, s->key, stack.key, &frames)) {
-        r->stats.stacks_unmatched++;
-        return join_keep(r->join, &stack, NULL, &origin, e);
-    }
-    return give_stack(r, &stack, &frames, &origin, e);
-}
-
-/* The common stack records straight from their bytes: 1, or 0 for all others, -1 on error. */
-static int take_common_stack(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
-{
-    if (!stack_is_common(s->word))
-        return 0;
-    struct stack_record stack; /* without what only references have */
-    stack_in_place(s->word, s->current, &stack);
-    struct join_origin origin = origin_of(r, s, REC_NO_ID);
-    if (join_name_owner(r->join, &stack, &origin, e) < 0)
-        return -1;
-    return give_stack(r, &stack, &stack.frames, &origin, e) < 0 ? -1 : 1;
-}
-
-/* The stack record behind the one that the stream stands at goes to the event that was this one, if
- * that is whose it is, and the stream passes it. 0, or -1. To look at it here, before the stream
- * comes to it, spares 25 instructions an event. */
-EH_ALWAYS_INLINE int take_following(struct eh_reader *r, struct etl_stream *s, struct eh_error *e)
-{
-    const uint8_t *at = s->at;
-    size_t left = (size_t)(s->end - at);
-    if (left < SYSTEM_BYTES || !s->raw_is_key || r->info.has_ownerless)
-        return 0;
-    uint64_t first = load_u64(at);
-    uint32_t size = rec_hooked_size(first);
-    if (!stack_is_plain(first) || size > left)
-        return 0;
-    struct stack_record stack;
-    stack_in_place(first >> 16, at, &stack);
-    int followed = join_following(r->join, &stack, s->clock->boot, e);
-    if (followed > 0) {
-        etl_stream_time(s, load_i64(at + PERFINFO_TIME), false);
-        etl_stream_step(s, size, left);
-    }
-    return followed < 0 ? -1 : 0;
-}
-
-/* An image came or went: what addresses of its process mean may have changed. */
-static int take_image(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
-{
-    struct image_record image;
-    uint32_t process = 0;
-    if (!r->join || !image_decode(&s->record, &image))
-        return 0;
-    if (!is_kernel_pid(image.pid) &&
-        owners_process(r->owners, s->clock->boot, image.pid, &process, e) < 0)
-        return -1;
-    r->image_records += r->image_records < UINT32_MAX;
-    join_images_changed(r->join, process, r->image_records);
-    return 0;
-}
-
-static int take_thread(struct eh_reader *r, const struct etl_stream *s, unsigned type,
-                       struct eh_error *e)
-{
-    struct thread_record thread;
-    struct moment m = moment_of(s);
-    if (!thread_decode(&s->record, &thread))
-        return 0;
-    return owners_thread_record(r->owners, &m, type, &thread, e);
-}
-
-static int take_switch(struct eh_reader *r, const struct etl_stream *s, struct eh_error *e)
-{
-    uint32_t tid;
-    if (s->mixed || !switch_decode(&s->record, &tid))
-        return 0;
-    return owners_switch(r->owners, s->clock->boot, s->cpu, tid, e);
-}
-
-static int take_record(struct eh_reader *r, struct etl_stream *s, struct eh_error *e)
-{
-    const struct record *rec = etl_stream_record(s);
-    unsigned type;
-    enum route route = route_record(rec, &type);
-    if (r->times && rec->has_time && route != ROUTE_STACK && route != ROUTE_STACK_KEY)
-        recent_add(r->times, rec->raw,
-                   rec->process_id == REC_NO_ID ? RECENT_ANYBODY
-                                                : recent_owner(rec->process_id, rec->thread_id));
-    if (route == ROUTE_NONE)
-        return 0;
-    if (route == ROUTE_HEAP || route == ROUTE_HEAP_CLASS)
-        return take_heap(r, s, type, route == ROUTE_HEAP_CLASS, e);
-    switch (route) {
-    case ROUTE_PROCESS:
-        return take_process(r, s, type, e);
-    case ROUTE_THREAD:
-        return take_thread(r, s, type, e);
-    case ROUTE_SWITCH:
-        return take_switch(r, s, e);
-    case ROUTE_IMAGE:
-        return take_image(r, s, e);
-    case ROUTE_STACK:
-    case ROUTE_STACK_KEY:
-        return take_stack(r, s, route, type, e);
-    default:
-        return 0;
-    }
-}
-
-/* ---- batches ---- */
-
-/* Takes the oldest events out of the window until `left` wait. 1 when it has come so far, 0 when
- * the batch is full, -1 on error. */
-static int drain(struct eh_reader *r, size_t left, struct eh_error *e)
-{
-    for (; r->count < READ_ROWS; r->count++) {
-        struct eh_event *row = &r->rows[r->count];
-        if (join_waiting(r->join) <= left)
-            return 1;
-        if (join_take(r->join, row, e) < 0)
-            return -1;
-        r->stats.stacks_attached += row->stack != 0;
-    }
-    return 0;
-}
-
-/* A full window gives a batch's worth of events away before it takes another. */
-static int make_room(struct eh_reader *r, struct eh_error *e)
-{
-    if (join_waiting(r->join) < LIMIT_PENDING_EVENTS)
-        return 1;
-    return drain(r, LIMIT_PENDING_EVENTS - READ_ROWS, e);
-}
-
-/* A record that take_common() left; none where the stream stands at a buffer's end. */
-EH_NEVER_INLINE int take_other(struct eh_reader *r, struct etl_stream *s, struct eh_error *e)
-{
-    if (!s->current)
-        return 0;
-    int taken = r->join ? take_common_stack(r, s, e) : 0;
-    if (!taken) {
-        taken = take_record(r, s, e);
-        if (owners_epoch(r->owners) != r->owners_found_epoch)
-            forget_owners(r, r->owners_found_boot);
-    }
-    return taken;
-}
-
-/* The stream that is next came to `step`. */
-static inline int follow_step(struct eh_reader *r, const struct etl_stream *s, enum etl_step step,
-                              struct eh_error *e)
-{
-    if (step == ETL_ERROR || (step == ETL_BUFFER && etl_trace_progress(&r->trace, e) < 0))
-        return -1;
-    if (step == ETL_END)
-        merge_end(&r->merge);
-    else
-        merge_move(&r->merge, s->key);
-    return 0;
-}
-
-/* The layout of lanes that stand at a common stack record. */
-static const struct heap_layout stack_layout = {0};
-
-/* Bytes from the record that a lane stands at to the next. */
-static inline size_t lane_step(const struct lane *lane)
-{
-    return lane->layout == &stack_layout ? REC_STEP(load_u16(lane->record + HOOK_SIZE))
-                                         : lane->layout->step;
-}
-
-/* The stream catches up with its lane, as if it had come to that record by itself. */
-static void catch_up(const struct merge *m, const struct lane *lane, struct etl_stream *s)
-{
-    if (!lane->layout)
-        return;
-    size_t step = lane_step(lane), left = (size_t)(s->end - lane->record);
-    s->current = lane->record;
-    s->at = lane->record + (step < left ? step : left);
-    s->word = load_u64(lane->record) >> 16;
-    s->raw = load_i64(lane->record +
-                      (lane->layout == &stack_layout ? PERFINFO_TIME : SYSTEM_TIME));
-    s->key = merge_near_key(m);
-}
-
-/* The lane stands where its stream stands. It takes common records itself where the trace has one
- * axis, so that raw times are keys and all clocks and boots are one, and from the base on, which
- * time that steps back may leave. With `stacks` it takes common stack records, too. */
-static void set_lane(struct lane *lane, const struct etl_stream *s, const struct merge *m,
-                     bool stacks)
-{
-    bool takes = s->current && s->raw_is_key && s->raw == s->key && merge_is_near(m, s->key) &&
-                 (size_t)(s->end - s->current) >= HEAP_LONGEST_BYTES;
-    lane->layout = takes ? heap_layout_of(s->word) : NULL;
-    if (takes && stacks && stack_is_common(s->word))
-        lane->layout = &stack_layout;
-    lane->record = nobodys_record;
-    if (!lane->layout)
-        return;
-    lane->record = s->current;
-    lane->last = s->end - HEAP_LONGEST_BYTES;
-}
-
-/* Why a run of common records has ended. */
-enum run_end {
-    RUN_FULL,  /* no room for more rows */
-    RUN_OTHER, /* what is next has to be taken by take_other() */
-    RUN_STEP,  /* what is next has been taken, its stream has to be moved on */
-    RUN_FAILED,
-};
-
-/* The lane of an entry of the merge. */
-static inline struct lane *lane_of(struct lane *lanes, uint64_t entry)
-{
-    return (struct lane *)((char *)lanes + (uint32_t)entry);
-}
-
-/* The winner's lane goes on to a record that is `ahead` of the merge's base; a stream's place never
- * steps back. Returns the next winner. */
-EH_ALWAYS_INLINE uint64_t move_lane(uint64_t *nodes, struct lane *lane, uint64_t winner,
-                                    const struct heap_layout *layout, const uint8_t *at,
-                                    uint64_t ahead)
-{
-    lane->layout = layout;
-    lane->record = at;
-    uint64_t entry = ahead << 32 | (uint32_t)winner;
-    return merge_play(nodes, lane->first_node, entry > winner ? entry : winner);
-}
-
-/* The times of a run where no multiplication gives them. */
-EH_NEVER_INLINE void set_times(const struct etl_clock *clock, struct eh_event *row,
-                               const struct eh_event *end)
-{
-    for (; row < end; row++)
-        row->time_ns = etl_time_ns(clock, row->raw_time);
-}
-
-/* Takes common heap records in merged order, as long as each is followed by another one in its
- * buffer and their owners are in the cache: nearly all of most traces. Beside the rows nothing is
- * written but the lanes' places. */
-EH_NEVER_INLINE enum run_end take_run(struct eh_reader *r)
-{
-    const struct etl_clock *clock = r->trace.clocks;
-    uint64_t tick_ns, offset_ns;
-    bool linear = etl_time_is_linear(clock, r->merge.base, &tick_ns, &offset_ns);
-    struct eh_event *row = &r->rows[r->count], *const full = r->rows + READ_ROWS;
-    uint64_t *const nodes = r->merge.nodes;
-    const uint64_t base = (uint64_t)r->merge.base;
-    struct lane *const lanes = r->lanes;
-    uint64_t winner = nodes[0];
-    enum run_end why = RUN_FULL;
-    while (row < full) {
-        struct lane *lane = lane_of(lanes, winner);
-        const struct heap_layout *layout = lane->layout;
-        const uint8_t *at = lane->record;
-        uint64_t ids = load_u64(at + SYSTEM_THREAD);
-        const struct owner_cache *owner = owner_slot(r->owners_found, ids);
-        why = RUN_OTHER;
-        if (owner->ids != ids)
-            break;
-        uint64_t raw = load_u64(at + SYSTEM_TIME);
-        row->raw_time = (int64_t)raw;
-        heap_decode_common(layout, at, &lane->place, row);
-        row->time_ns = (int64_t)(raw * tick_ns + offset_ns);
-        memcpy((char *)row + offsetof(struct eh_event, process), &owner->part, sizeof owner->part);
-        row->thread = owner->thread;
-        row++;
-        why = RUN_STEP;
-        at += layout->step;
-        if (at > lane->last)
-            break;
-        uint64_t word = load_u64(at) >> 16;
-        uint64_t ahead = load_u64(at + SYSTEM_TIME) - base;
-        layout = heap_layout_like(word);
-        if (layout->word != word || ahead >= MERGE_FAR)
-            break;
-        winner = move_lane(nodes, lane, winner, layout, at, ahead);
-        why = RUN_FULL;
-    }
-    nodes[0] = winner;
-    if (!linear)
-        set_times(clock, &r->rows[r->count], row);
-    r->count = (size_t)(row - r->rows);
-    return why;
-}
-
-/* Takes records in merged order as long as there is room in the batch: 1, 0 when the streams have
- * ended, -1 on error. */
-static int take_plain(struct eh_reader *r, struct eh_error *e)
-{
-    while (r->count < READ_ROWS) {
-        bool common = lane_of(r->lanes, r->merge.nodes[0])->layout;
-        enum run_end why = common ? take_run(r) : RUN_OTHER;
-        uint32_t i = merge_next(&r->merge);
-        if (why == RUN_FULL || i & MERGE_ENDED)
-            return why == RUN_FULL;
-        struct etl_stream *s = &r->trace.streams[i];
-        catch_up(&r->merge, &r->lanes[i], s);
-        if (why == RUN_OTHER) {
-            int taken = take_common(r, s, false, &r->rows[r->count], e);
-            if (taken < 0 || (!taken && take_other(r, s, e) < 0))
-                return -1;
-            r->count += taken > 0;
-        }
-        enum etl_step step = etl_stream_next(&r->trace, s, false, e);
-        if (follow_step(r, s, step, e) < 0)
-            return -1;
-        set_lane(&r->lanes[i], s, &r->merge, false);
-    }
-    return 1;
-}
-
-/* Whether a lane can take the stack record at `at`, by its first 8 bytes. */
-static inline bool lane_takes_stack(const struct lane *lane, const uint8_t *at, uint64_t first)
-{
-    return stack_is_plain(first) &&
-           (ptrdiff_t)rec_hooked_size(first) <= lane->last - at + (ptrdiff_t)HEAP_LONGEST_BYTES;
-}
-
-/* The stack record behind the event at which the lane of `*entry` stands: if it is this event's, it
- * is taken and the lane goes on to it. 0, or -1 with `e` filled. */
-EH_ALWAYS_INLINE int follow_lane(struct eh_reader *r, struct lane *lane, uint64_t *entry,
-                                 struct eh_error *e)
-{
-    const uint8_t *at = lane->record + lane->layout->step;
-    if (at > lane->last)
-        return 0;
-    uint64_t first = load_u64(at);
-    uint64_t ahead = load_u64(at + PERFINFO_TIME) - (uint64_t)r->merge.base;
-    if (!lane_takes_stack(lane, at, first) || ahead >= MERGE_FAR)
-        return 0;
-    struct stack_record stack;
-    stack_in_place(first >> 16, at, &stack);
-    int followed = join_following(r->join, &stack, r->trace.clocks->boot, e);
-    if (followed <= 0)
-        return followed;
-    lane->layout = &stack_layout;
-    lane->record = at;
-    uint64_t stack_entry = ahead << 32 | (uint32_t)*entry;
-    *entry = stack_entry > *entry ? stack_entry : *entry;
-    return 0;
-}
-
-/* The event at which a lane stands goes into the window: 1, 0 where its owner is not in the cache,
- * -1 with `e` filled. */
-EH_ALWAYS_INLINE int take_lane_event(struct eh_reader *r, const struct lane *lane,
-                                     uint32_t stream, struct eh_error *e)
-{
-    const uint8_t *at = lane->record;
-    uint64_t ids = load_u64(at + SYSTEM_THREAD);
-    const struct owner_cache *owner = owner_slot(r->owners_found, ids);
-    if (owner->ids != ids)
-        return 0;
-    struct eh_event *row = join_row(r->join);
-    heap_decode_common(lane->layout, at, &lane->place, row);
-    memcpy((char *)row + offsetof(struct eh_event, process), &owner->part, sizeof owner->part);
-    row->thread = owner->thread;
-    row->raw_time = load_i64(at + SYSTEM_TIME);
-    row->time_ns = etl_time_ns(r->trace.clocks, row->raw_time);
-    struct join_origin origin = {r->trace.clocks->boot, stream, (uint32_t)(ids >> 32),
-                                 r->image_records};
-    return join_put_common(r->join, &origin, e) < 0 ? -1 : 1;
-}
-
-/* The stack at which a lane stands looks for its event. 1, or -1 with `e` filled. */
-static int take_lane_stack(struct eh_reader *r, const struct lane *lane, uint32_t stream,
-                           struct eh_error *e)
-{
-    struct stack_record stack;
-    stack_in_place(load_u64(lane->record) >> 16, lane->record, &stack);
-    struct join_origin origin = {r->trace.clocks->boot, stream, REC_NO_ID, r->image_records};
-    return give_stack(r, &stack, &stack.frames, &origin, e) < 0 ? -1 : 1;
-}
-
-/* The record at `at`, to which the winner's lane is to go on: its layout and its time above the
- * merge's base; NULL where no lane takes it. */
-static inline const struct heap_layout *next_in_lane(const struct lane *lane, const uint8_t *at,
-                                                     int64_t base, uint64_t *ret_ahead)
-{
-    uint64_t first = load_u64(at);
-    const struct heap_layout *layout = heap_layout_of(first >> 16);
-    if (!layout && !lane_takes_stack(lane, at, first))
-        return NULL;
-    *ret_ahead = load_u64(at + (layout ? SYSTEM_TIME : PERFINFO_TIME)) - (uint64_t)base;
-    if (*ret_ahead >= MERGE_FAR)
-        return NULL;
-    return layout ? layout : &stack_layout;
-}
-
-/* take_run() where there are stacks: takes common stack records, too, and puts rows into the window
- * as long as it has room. */
-EH_NEVER_INLINE enum run_end take_joined_run(struct eh_reader *r, struct eh_error *e)
-{
-    uint64_t *const nodes = r->merge.nodes;
-    uint64_t winner = nodes[0];
-    enum run_end why = RUN_FULL;
-    while (join_waiting(r->join) < LIMIT_PENDING_EVENTS) {
-        struct lane *lane = lane_of(r->lanes, winner);
-        uint32_t stream = merge_stream(winner);
-        int taken;
-        if (lane->layout == &stack_layout)
-            taken = take_lane_stack(r, lane, stream, e);
-        else if ((taken = take_lane_event(r, lane, stream, e)) > 0 &&
-                 follow_lane(r, lane, &winner, e) < 0)
-            taken = -1;
-        why = taken > 0 ? RUN_STEP : taken < 0 ? RUN_FAILED : RUN_OTHER;
-        if (taken <= 0)
-            break;
-        ptrdiff_t step = (ptrdiff_t)lane_step(lane);
-        if (step > lane->last - lane->record)
-            break;
-        uint64_t ahead;
-        const uint8_t *at = lane->record + step;
-        const struct heap_layout *layout = next_in_lane(lane, at, r->merge.base, &ahead);
-        if (!layout)
-            break;
-        winner = move_lane(nodes, lane, winner, layout, at, ahead);
-        why = RUN_FULL;
-    }
-    nodes[0] = winner;
-    return why;
-}
-
-/* The record at which the stream that is next stands is taken, unless a run has done so, and the
- * stream moved on: also over the stack of an event, where it follows. 0, or -1 with `e` filled. */
-static int step_joined(struct eh_reader *r, struct etl_stream *s, enum run_end why,
-                       struct eh_error *e)
-{
-    struct lane *lane = &r->lanes[s->index];
-    int event = why == RUN_STEP && lane->layout != &stack_layout;
-    catch_up(&r->merge, lane, s);
-    if (why == RUN_OTHER) {
-        event = take_common(r, s, true, join_row(r->join), e);
-        if (event < 0 || (!event && take_other(r, s, e) < 0))
-            return -1;
-    }
-    if (event && take_following(r, s, e) < 0)
-        return -1;
-    enum etl_step step = etl_stream_next(&r->trace, s, false, e);
-    if (follow_step(r, s, step, e) < 0)
-        return -1;
-    set_lane(lane, s, &r->merge, true);
-    return 0;
-}
-
-/* take_plain() where there are stacks. */
-static int take_joined(struct eh_reader *r, struct eh_error *e)
-{
-    bool runs = !r->info.has_ownerless; /* for those it matters when a stack record comes */
-    while (r->count < READ_ROWS) {
-        int room = make_room(r, e);
-        if (room <= 0)
-            return room < 0 ? -1 : 1;
-        bool common = runs && lane_of(r->lanes, r->merge.nodes[0])->layout;
-        enum run_end why = common ? take_joined_run(r, e) : RUN_OTHER;
-        uint32_t i = merge_next(&r->merge);
-        if (why == RUN_FAILED || (why == RUN_OTHER && i & MERGE_ENDED))
-            return why == RUN_FAILED ? -1 : 0;
-        if (why != RUN_FULL && step_joined(r, &r->trace.streams[i], why, e) < 0)
-            return -1;
-    }
-    return 1;
-}
+/* ---- the end ---- */
 
 /* What is said of each kind of thing that found no place, behind how many; `%u` is the limit. */
 static const struct {
@@ -1098,42 +290,42 @@ static void set_left_out(struct eh_reader *r)
 static int end_trace(struct eh_reader *r, struct eh_error *e)
 {
     if (memcmp(r->stats.heap_events, r->info.heap_events, sizeof r->stats.heap_events))
-        return fail_changed(e);
+        return batch_fail_changed(e);
     for (int kind = 0; kind < EH_HEAP_KINDS; kind++)
         r->stats.heap_events_total += r->stats.heap_events[kind];
     r->stats.has_times = r->stats.heap_events_total > 0;
     r->stats.first_time_ns = r->info.first_event_ns;
     r->stats.last_time_ns = r->info.last_event_ns;
     track_end(&r->track);
-    if (r->join)
-        r->stats.stacks_unmatched += join_unmatched(r->join, true);
+    if (r->runs.batch.join)
+        r->stats.stacks_unmatched += join_unmatched(r->runs.batch.join, true);
     set_container_stats(r);
     set_left_out(r);
     r->ended = true;
     return r->options.outstanding ? outstanding_list(&r->outstanding, &r->track, e) : 0;
 }
 
+/* ---- rows ---- */
+
 /* Decodes the next rows: none when the trace has ended. */
 static int decode_rows(struct eh_reader *r, struct eh_error *e)
 {
-    r->count = r->tracked = 1;
-    int more = r->join ? take_joined(r, e) : take_plain(r, e);
-    if (more == 0 && r->join)
-        more = drain(r, 0, e);
-    return more < 0 ? -1 : 0;
+    r->tracked = 1;
+    return runs_decode(&r->runs, e);
 }
 
 /* The rows that are done next: *ret_count is 0 only where it must be asked once more. */
 static int track_decoded(struct eh_reader *r, const struct eh_event **ret_rows, size_t *ret_count,
                          struct eh_error *e)
 {
+    struct batch *b = &r->runs.batch;
     struct eh_event *first;
-    int n = track_rows(&r->track, r->rows + r->tracked, r->count - r->tracked, &first, e);
+    int n = track_rows(&r->track, b->rows + r->tracked, b->count - r->tracked, &first, e);
     if (n < 0)
         return -1;
     r->tracked += (size_t)n;
     *ret_rows = first;
-    *ret_count = (size_t)(r->rows + r->tracked - first);
+    *ret_count = (size_t)(b->rows + r->tracked - first);
     return 0;
 }
 
@@ -1174,9 +366,9 @@ int eh_next(struct eh_reader *r, const struct eh_event **ret_rows, size_t *ret_c
         int result;
         if (r->track.sweep.active)
             result = sweep_rows(r, ret_rows, ret_count, e);
-        else if (r->tracked < r->count)
+        else if (r->tracked < r->runs.batch.count)
             result = track_decoded(r, ret_rows, ret_count, e);
-        else if ((result = decode_rows(r, e)) == 0 && r->count == r->tracked)
+        else if ((result = decode_rows(r, e)) == 0 && r->runs.batch.count == 1)
             result = end_trace(r, e);
         if (result < 0)
             return -1;
