@@ -41,16 +41,7 @@ const char *info_number(struct info_number *n, uint64_t value)
 
 const char *info_bytes(struct info_number *n, uint64_t bytes)
 {
-    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    if (bytes < 1024) {
-        snprintf(n->text, sizeof n->text, "%u bytes", (unsigned)bytes);
-        return n->text;
-    }
-    double value = (double)bytes / 1024;
-    size_t unit = 0;
-    for (; value >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
-        value /= 1024;
-    snprintf(n->text, sizeof n->text, "%.*f %s", value < 100 ? 1 : 0, value, units[unit]);
+    *put_amount(n->text, bytes) = 0;
     return n->text;
 }
 

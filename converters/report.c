@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include "json.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -102,18 +103,10 @@ static void print_count(uint64_t n, const char *one, const char *many)
     fprintf(stderr, "%" PRIu64 " %s", n, n == 1 ? one : many);
 }
 
-static void print_bytes(uint64_t bytes)
+static void print_amount(uint64_t bytes)
 {
-    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    if (bytes < 1024) {
-        print_count(bytes, "byte", "bytes");
-        return;
-    }
-    double value = (double)bytes / 1024;
-    size_t unit = 0;
-    for (; value >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
-        value /= 1024;
-    fprintf(stderr, "%.*f %s", value < 100 ? 1 : 0, value, units[unit]);
+    char text[TEXT_AMOUNT_BYTES];
+    fwrite(text, 1, (size_t)(put_amount(text, bytes) - text), stderr);
 }
 
 void report_summary(struct report *r, const char *output, const struct eh_model *model,
@@ -131,9 +124,9 @@ void report_summary(struct report *r, const char *output, const struct eh_model 
     }
     if (stats->has_peak) {
         fputs("; peak ", stderr);
-        print_bytes(stats->peak_live_bytes);
+        print_amount(stats->peak_live_bytes);
         fprintf(stderr, " at %.3f s; outstanding ", (double)stats->peak_time_ns / 1e9);
-        print_bytes(stats->outstanding_bytes);
+        print_amount(stats->outstanding_bytes);
         fputs(" in ", stderr);
         print_count(stats->outstanding_blocks, "block", "blocks");
     }

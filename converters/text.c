@@ -3,6 +3,7 @@
 #include "base/utf.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 /* `p` and a digit, then the number of leading zeros as `z`. */
 #define TEN(p, z)  p "0" z p "1" z p "2" z p "3" z p "4" z p "5" z p "6" z p "7" z p "8" z p "9" z
@@ -112,6 +113,20 @@ char *put_digits(char *at, uint64_t value, unsigned digits)
     for (unsigned i = digits; i > 0; i--, value /= 10)
         at[i - 1] = (char)('0' + value % 10);
     return at + digits;
+}
+
+char *put_amount(char *at, uint64_t bytes)
+{
+    static const char *const units[] = {" KiB", " MiB", " GiB", " TiB", " PiB", " EiB"};
+    if (bytes < 1024)
+        return put_string(put_u64(at, bytes), bytes == 1 ? " byte" : " bytes");
+    double value = (double)bytes / 1024;
+    size_t unit = 0;
+    for (; value >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
+        value /= 1024;
+    char number[TEXT_AMOUNT_BYTES];
+    int length = snprintf(number, sizeof number, "%.*f", value < 100 ? 1 : 0, value);
+    return put_string(put_bytes(at, number, (size_t)length), units[unit]);
 }
 
 struct date {

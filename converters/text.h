@@ -186,6 +186,10 @@ static inline char *put_near_hex(char *at, struct text_high *h, uint64_t address
 /* Exactly `digits` digits with leading zeros; value < 10^digits. */
 char *put_digits(char *at, uint64_t value, unsigned digits);
 
+/* An amount of memory for a reader: "1 byte", "81.2 MiB". */
+#define TEXT_AMOUNT_BYTES 16
+char *put_amount(char *at, uint64_t bytes);
+
 /* Nanoseconds since 1970 as 2026-07-31T09:02:55.123456789Z: TEXT_UTC_BYTES for the years 0000 to
  * 9999, which every FILETIME-derived value within 64 bits has. */
 #define TEXT_UTC_BYTES 32

@@ -50,6 +50,35 @@ static void check_number(uint64_t value)
     }
 }
 
+START_TEST(amounts)
+{
+    static const struct {
+        uint64_t bytes;
+        const char *want;
+    } cases[] = {
+        {0, "0 bytes"},
+        {1, "1 byte"},
+        {2, "2 bytes"},
+        {1023, "1023 bytes"},
+        {1024, "1.0 KiB"},
+        {1536, "1.5 KiB"},
+        {100 * 1024 - 52, "99.9 KiB"},
+        {100 * 1024, "100 KiB"},
+        {1024 * 1024 - 1, "1024 KiB"},
+        {1024 * 1024, "1.0 MiB"},
+        {UINT64_C(1) << 30, "1.0 GiB"},
+        {UINT64_C(1) << 40, "1.0 TiB"},
+        {UINT64_C(1) << 50, "1.0 PiB"},
+        {UINT64_MAX, "16.0 EiB"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct slot s;
+        slot_init(&s);
+        expect(&s, put_amount(s.bytes, cases[i].bytes), TEXT_AMOUNT_BYTES, cases[i].want);
+    }
+}
+END_TEST
+
 START_TEST(numbers_at_every_length)
 {
     check_number(0);
@@ -335,6 +364,7 @@ int main(void)
 {
     Suite *suite = suite_create("text");
     TCase *tc = tcase_create("text");
+    tcase_add_test(tc, amounts);
     tcase_add_test(tc, numbers_at_every_length);
     tcase_add_test(tc, numbers_at_random);
     tcase_add_test(tc, fixed_widths);
