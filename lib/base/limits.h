@@ -9,15 +9,16 @@
 #define LIMIT_EXPANSION      1024u         /* times a buffer's stored bytes: real ones reach 50 */
 #define LIMIT_WINDOW_BYTES   (1u << 17)    /* of a plain buffer in memory: two largest records */
 #define LIMIT_OPEN_BYTES     (512u << 20)  /* buffers of all processors in memory at one time */
-#define LIMIT_BUFFERS        (1u << 26)
 #define LIMIT_PROCESSORS     2048u /* the number's mask 0x07FF */
 #define LIMIT_INPUTS         4096u
-#define LIMIT_UNPACKED_BYTES (UINT64_C(1) << 40) /* spooled from a pipe or out of a zstd stream */
 #define LIMIT_SEGMENTS       4096u /* header buffers of one input */
 #define LIMIT_SESSIONS       16384u /* the same over all inputs */
 
-/* What a trace tells of the system. */
 #ifndef ETLHEAP_SMALL_LIMITS
+#define LIMIT_BUFFERS        (1u << 26)          /* of one input */
+#define LIMIT_UNPACKED_BYTES (UINT64_C(1) << 40) /* spooled from a pipe or out of a zstd stream */
+
+/* What a trace tells of the system. */
 #define LIMIT_PROCESSES      (1u << 20)
 #define LIMIT_THREADS        (1u << 22)
 #define LIMIT_HEAPS          (1u << 22)
@@ -32,6 +33,8 @@
 #define LIMIT_KEY_BYTES      (1u << 30) /* all of them */
 #define LIMIT_LIVE_BLOCKS    0xFFFFFFF0u /* EH_MAX_LIVE */
 #else /* for tests of what happens there */
+#define LIMIT_BUFFERS        20u
+#define LIMIT_UNPACKED_BYTES (UINT64_C(1) << 20)
 #define LIMIT_PROCESSES      4u /* with process 0, which is nobody */
 #define LIMIT_THREADS        4u
 #define LIMIT_HEAPS          4u

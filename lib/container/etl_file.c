@@ -8,6 +8,7 @@
 #include "container/etl_resync.h"
 #include "container/expand.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ struct index {
     struct resync resync;
     uint64_t marked; /* buffers that are flagged as having lost something */
     int64_t first_marked;
-    const char *full; /* why nothing more is entered, or NULL */
+    char full[112]; /* why nothing more is entered, or empty */
 };
 
 /* The valid length [1.1]: Offset, else SavedOffset, else the whole buffer. */
@@ -91,8 +92,9 @@ static int begin_segment(struct index *x, int64_t at, uint32_t valid)
     if (!etl_header_parse(bytes, (size_t)n, &header))
         return 0;
     if (f->segment_count >= LIMIT_SEGMENTS || x->counts->sessions >= LIMIT_SESSIONS) {
-        x->full =
-            "more sessions than are read, 4096 in one file and 16384 in all; the rest is left out";
+        snprintf(x->full, sizeof x->full,
+                 "more sessions than are read, %u in one file and %u in all; the rest is left out",
+                 LIMIT_SEGMENTS, LIMIT_SESSIONS);
         return 0;
     }
     if (ARRAY_RESERVE(f->segments, f->segment_room, f->segment_count + 1) < 0)
@@ -113,8 +115,10 @@ static int add_buffer(struct index *x, int64_t at, const struct buffer_head *h, 
         begin_segment(x, at, valid) < 0)
         return -1;
     if (f->buffer_count >= LIMIT_BUFFERS)
-        x->full = "more buffers in one file than the 67108864 that are read; the rest is left out";
-    if (x->full)
+        snprintf(x->full, sizeof x->full,
+                 "more buffers in one file than the %u that are read; the rest is left out",
+                 LIMIT_BUFFERS);
+    if (*x->full)
         return 0;
     if (ARRAY_RESERVE(f->buffers, f->buffer_room, f->buffer_count + 1) < 0)
         return eh_fail(x->e, EH_ERR_MEMORY, 0, at, "out of memory for the index of buffers");
@@ -376,7 +380,7 @@ static int index_file(struct index *x)
         next = index_one(x, at);
         if (next < 0)
             return -1;
-        if (x->full)
+        if (*x->full)
             next = leave_rest(x, at);
     }
     tell_missing(x);

@@ -6,6 +6,7 @@ is tested with the ordinary ones.
 import csv
 import io
 import json
+import os
 import subprocess
 import unittest
 
@@ -182,6 +183,32 @@ class Limits(support.CliTestCase):
                        for i in range(14))
         rows, said, counts = self.convert(text + 'alloc t=2ms pid=4 tid=8 heap=1 addr=16 size=10\n')
         self.assertIn('names', self.left_out(counts))
+
+    def test_buffers(self):
+        text = 'set pid=4 tid=8 heap=1\n' + ''.join(
+            'lock t=%dms\nflush\n' % i for i in range(1, 31))
+        rows, said, counts = self.convert(text)
+        # The first buffer is the session's.
+        self.assertEqual([row['time_ns'] for row in rows],
+                         ['%d000000' % i for i in range(1, 20)])
+        self.assertEqual(counts['bytes_skipped'], 11 * 65536)
+        self.assertEqual(len(said), 1, said)
+        self.assertRegex(said[0], r'\Amore buffers in one file than the 20 that are read, '
+                         r'at offset %d; the rest is left out \(%d bytes\)\Z'
+                         % (20 * 65536, 11 * 65536))
+
+    def test_spooled_bytes(self):
+        trace = self.build_text('t', SESSION + 'alloc t=1ms pid=4 tid=8 heap=1 addr=16 size=1\n'
+                                + 'flush\nzeros n=1000000\n')
+        with open(trace, 'rb') as f:
+            data = f.read()
+        for name in ('etl2csv_small', 'etl2chrome_small', 'etl2perfetto_small'):
+            support.run(name, '-q', '-o', self.path('out'), trace)
+            self.assertGreater(len(self.read('out')), 0)
+            os.remove(self.path('out'))
+            done = support.run(name, '-q', '-o', self.path('out'), '-', stdin=data, status=1)
+            self.assertRegex(done.stderr, r'-: holds more than \d+ GiB, which is refused')
+            self.assertFalse(os.path.exists(self.path('out')))
 
     def test_max_live(self):
         text = ''.join('alloc t=%dms pid=4 tid=8 heap=1 addr=%d size=10\n' % (i, 16 * i)
