@@ -103,12 +103,13 @@ static int begin_segment(struct index *x, int64_t at, uint32_t valid)
     return 0;
 }
 
-/* Enters the buffer at `at`, which occupies `stored` bytes of the input. */
+/* Enters the buffer at `at`, which occupies `stored` bytes of the input. These are more than its own
+ * size where that was found to be wrong: then its valid length is believed nevertheless. */
 static int add_buffer(struct index *x, int64_t at, const struct buffer_head *h, uint32_t stored,
                       bool cut)
 {
     struct etl_file *f = x->file;
-    uint32_t valid = valid_bytes(h, h->size);
+    uint32_t valid = valid_bytes(h, h->size > stored ? h->size : stored);
     if (!head_is_compressed(h) && valid > stored)
         valid = stored;
     if (load_u16(h->bytes + BUF_TYPE) == BUF_TYPE_HEADER && !head_is_compressed(h) && at > 0 &&

@@ -127,13 +127,16 @@ class Salvage(support.CliTestCase):
                 counts = self.check_lost(data, data[:at] + junk + data[at:], [], 'at offset %d' % at)
                 self.assertEqual(counts['bytes_skipped'], len(junk))
 
-    def test_size_of_two_buffers(self):
+    def test_wrong_sizes(self):
+        """Of two buffers, of half of one, of hardly more than the header."""
         data = self.plain()
         starts = buffer_starts(data)
-        damaged = bytearray(data)
-        struct.pack_into('<I', damaged, starts[6], 8192)
-        counts = self.check_lost(data, damaged, [], "the session's size is taken")
-        self.assertEqual(counts['buffers_damaged'], 1)
+        for size in (8192, 2048, 3001, 0x50):
+            with self.subTest(size=size):
+                damaged = bytearray(data)
+                struct.pack_into('<I', damaged, starts[6], size)
+                counts = self.check_lost(data, damaged, [], "the session's size is taken")
+                self.assertEqual(counts['buffers_damaged'], 1)
 
     def test_first_header_overwritten(self):
         data = self.plain()

@@ -413,6 +413,7 @@ class Container:
             if pos + size > end:
                 return self._skip(pos)
             after = pos + self.step
+            size = max(size, self.step)
         else:
             after = self._search(pos + BUFFER_HEADER)
             if after == end or after >= pos + size:
@@ -446,7 +447,7 @@ class Container:
             head = header_record(data, pos, min(pos + valid, limit))
             if pos and U16(data, pos + 0x36)[0] == TYPE_HEADER and head is not None:
                 self._begin(head)
-            self.last_plain = size
+            self.last_plain = U32(data, pos)[0]
         self.buffers_read += 1
         missing = valid - BUFFER_HEADER - len(body) if cut else 0
         self.segments[-1].buffers.append(Buffer(cpu, sequence, body, damaged, missing))
