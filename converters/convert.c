@@ -501,7 +501,7 @@ static int conclude(struct conversion *c)
                     "--process takes whole names ('edit*')");
     if (!tells_only(c) && !c->settings.quiet)
         print_summary(c);
-    return report_has_loss(r, stats, c->settings.strict) ? STATUS_DAMAGED : STATUS_DECODED;
+    return report_has_loss(r, stats) ? STATUS_DAMAGED : STATUS_DECODED;
 }
 
 static void release(struct conversion *c)
@@ -593,7 +593,8 @@ int convert_main(const struct writer *writer, int argc, char **argv)
         c.settings.threads = default_threads();
     c.inputs = (const char *const *)(argv + 1);
     c.input_count = (size_t)operands;
-    c.report.quiet = c.settings.quiet && !c.settings.strict; /* what the status says is told */
+    c.report.quiet = c.settings.quiet;
+    c.report.strict = c.settings.strict;
     progress_init(&c.report.progress, !c.settings.quiet && !c.settings.no_progress);
     if (run(&c) < 0)
         return status_of_failure(&c);

@@ -30,10 +30,16 @@ static const char *const words[] = {
     [EH_DAMAGE] = "",
 };
 
+/* Of the input, what the status says is always told. */
+static bool is_told(const struct report *r, int severity)
+{
+    return !r->quiet || r->strict || severity != EH_NOTE;
+}
+
 void report_notice(void *context, const struct eh_notice *n)
 {
     struct report *r = context;
-    if (r->notices[n->severity]++ >= NOTICES_PRINTED || (r->quiet && n->severity == EH_NOTE))
+    if (r->notices[n->severity]++ >= NOTICES_PRINTED || !is_told(r, n->severity))
         return;
     progress_erase(&r->progress);
     fprintf(stderr, "%s: %s: %s", r->command, n->input, words[n->severity]);
@@ -60,7 +66,7 @@ void report_unprinted(struct report *r)
 {
     static const char *const what[] = {"notes", "warnings", "damaged places"};
     for (int severity = EH_NOTE; severity <= EH_DAMAGE; severity++)
-        if (r->notices[severity] > NOTICES_PRINTED && !(r->quiet && severity == EH_NOTE))
+        if (r->notices[severity] > NOTICES_PRINTED && is_told(r, severity))
             fprintf(stderr, "%s: and %" PRIu64 " more %s\n", r->command,
                     r->notices[severity] - NOTICES_PRINTED, what[severity]);
 }
@@ -133,12 +139,12 @@ void report_summary(struct report *r, const char *output, const struct eh_model 
     fprintf(stderr, "%s%s\n", *remark ? "; " : "", remark);
 }
 
-bool report_has_loss(const struct report *r, const struct eh_stats *stats, bool strict)
+bool report_has_loss(const struct report *r, const struct eh_stats *stats)
 {
     if (r->notices[EH_DAMAGE] || stats->buffers_damaged || stats->bytes_skipped ||
         stats->inputs_truncated)
         return true;
-    return strict && (r->notices[EH_NOTE] || r->notices[EH_WARNING] || stats->events_lost ||
+    return r->strict && (r->notices[EH_NOTE] || r->notices[EH_WARNING] || stats->events_lost ||
                       stats->buffers_lost);
 }
 

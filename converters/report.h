@@ -9,7 +9,7 @@
 
 struct report {
     const char *command;
-    bool quiet;
+    bool quiet, strict; /* as the options */
     struct progress progress;
     uint64_t notices[EH_DAMAGE + 1]; /* by severity */
 };
@@ -34,7 +34,7 @@ void report_summary(struct report *r, const char *output, const struct eh_model 
 
 /* Damage in what was read; with `strict` also what the recording session lost, and all else that was
  * told of the inputs. */
-bool report_has_loss(const struct report *r, const struct eh_stats *stats, bool strict);
+bool report_has_loss(const struct report *r, const struct eh_stats *stats);
 
 /* The counts as one JSON object. */
 void report_stats_json(struct out *out, const struct eh_stats *stats);

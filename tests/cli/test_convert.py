@@ -403,8 +403,9 @@ class Reports(Convert):
             done = support.run(tool, '-f', '--resolution', '1500us', many, '-o', self.path('out'))
             self.assertRegex(done.stderr, r'\A%s: note: more than 100000 heap events: [^\n]*\n'
                              r'[^\n]*; counters every 1500us\n\Z' % tool)
-            done = support.run(tool, '-f', '-q', many, '-o', self.path('out'))
-            self.assertEqual(done.stderr, '')
+            for options in (['-q'], ['-q', '--strict']):
+                done = support.run(tool, '-f', *options, many, '-o', self.path('out'))
+                self.assertEqual(done.stderr, '')
 
     def test_stats(self):
         self.csv('--stats', self.path('s.json'), self.trace)
