@@ -53,13 +53,14 @@ static void unblock_fatal_signals(const sigset_t *before)
 }
 
 /* A descriptor that is closed would be given to the next file opened, and messages or data would
- * go into it. /dev/null in the wrong direction keeps the number and still fails when used. */
+ * go into it. What is opened in the wrong direction keeps the number and still fails when used. For
+ * outputs it is a folder: no path that an output may have leads to it. */
 static void keep_standard_descriptors(void)
 {
     for (int fd = PLATFORM_STDIN; fd <= PLATFORM_STDERR; fd++) {
         if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
             continue;
-        int opened = open("/dev/null", fd == PLATFORM_STDIN ? O_WRONLY : O_RDONLY);
+        int opened = fd == PLATFORM_STDIN ? open("/dev/null", O_WRONLY) : open("/", O_RDONLY);
         if (opened >= 0 && opened != fd)
             close(opened);
     }

@@ -7,6 +7,7 @@
  *                         before:S   the process gets signal S just before
  *                         after:S    or just after it
  *                         short:     it reads or writes no more than half, but at least one byte
+ *     CALL_FAIL_TMPFILE=1 no file system has nameless files
  *     CALL_FAIL_COUNT=FILE receives how many calls there were
  *
  * tests/cli/test_calls.py drives it. Calls that libc makes on its own (stdio) are not seen. */
@@ -107,6 +108,7 @@ CALL(int, stat, (const char *restrict path, struct stat *restrict st), (path, st
 CALL(int, lstat, (const char *restrict path, struct stat *restrict st), (path, st))
 CALL(int, fstat, (int fd, struct stat *st), (fd, st))
 CALL(int, close, (int fd), (fd))
+CALL(int, mkostemp, (char *path, int flags), (path, flags))
 CALL(ssize_t, write, (int fd, const void *bytes, size_t n), (fd, bytes, part_of(happens, n)))
 CALL(ssize_t, read, (int fd, void *into, size_t n), (fd, into, part_of(happens, n)))
 CALL(ssize_t, pread, (int fd, void *into, size_t n, off_t offset),
@@ -122,6 +124,10 @@ int open(const char *path, int flags, ...)
     int happens = is_chosen("open");
     if (fails(happens))
         return -1;
+    if ((flags & O_TMPFILE) == O_TMPFILE && getenv("CALL_FAIL_TMPFILE")) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
     send_signal(happens, "before");
     int result = real(path, flags, mode);
     send_signal(happens, "after");

@@ -1,6 +1,8 @@
 /* lib/io/os.h on POSIX. */
 #include "io/os.h"
 
+#include "io/os_thread.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -115,19 +117,31 @@ const char *os_temp_folder(void)
     return folder && *folder ? folder : "/tmp";
 }
 
-/* For folders whose file system has no nameless files: the name lives for an instant. */
-static int open_and_unlink(const char *folder)
-{
+struct named_file {
     char path[4096];
-    int n = snprintf(path, sizeof path, "%s/etlheap.XXXXXX", folder);
-    if (n < 0 || (size_t)n >= sizeof path) {
+    int fd;
+};
+
+static void open_and_unlink(void *context)
+{
+    struct named_file *f = context;
+    f->fd = mkostemp(f->path, O_CLOEXEC);
+    if (f->fd >= 0)
+        unlink(f->path);
+}
+
+/* For folders whose file system has no nameless files: the name lives for an instant, in which no
+ * signal ends the program. */
+static int open_named(const char *folder)
+{
+    struct named_file f = {.fd = -1};
+    int n = snprintf(f.path, sizeof f.path, "%s/etlheap.XXXXXX", folder);
+    if (n < 0 || (size_t)n >= sizeof f.path) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd >= 0)
-        unlink(path);
-    return fd;
+    os_without_signals(open_and_unlink, &f);
+    return f.fd;
 }
 
 int os_temp_file(void)
@@ -138,5 +152,5 @@ int os_temp_file(void)
     if (fd >= 0)
         return fd;
 #endif
-    return open_and_unlink(folder);
+    return open_named(folder);
 }

@@ -3,7 +3,7 @@
 #ifndef ETLHEAP_IO_OS_THREAD_H
 #define ETLHEAP_IO_OS_THREAD_H
 
-/* Calls with all signals blocked, so that threads begun in it never handle one. */
+/* Calls with all signals blocked: threads begun in it never handle one, and none comes between. */
 void os_without_signals(void (*call)(void *context), void *context);
 
 /* A thread that runs `run(context)`; no signal is ever handled in it. NULL with errno set. */

@@ -30,9 +30,9 @@ class Calls(support.CliTestCase):
         support.run('etlgen', 'random', '--events', 300, '--cpus', 2, '--stacks', '-o', self.trace)
         os.mkdir(self.path('out'))
 
-    def convert(self, command, how='', n=0, calls=None):
+    def convert(self, command, how='', n=0, calls=None, **more):
         """(status, message, files) of a run with something happening at the n-th call."""
-        environment = dict(os.environ, LD_PRELOAD=self.library, CALL_FAIL=str(n),
+        environment = dict(os.environ, **more, LD_PRELOAD=self.library, CALL_FAIL=str(n),
                            CALL_FAIL_HOW=how, CALL_FAIL_COUNT=self.path('count'))
         if calls:
             environment['CALL_FAIL_CALLS'] = calls
@@ -123,7 +123,7 @@ class Calls(support.CliTestCase):
 
     def test_signals(self):
         hows = ['before:%d' % signal.SIGTERM, 'after:%d' % signal.SIGINT,
-                'before:%d' % signal.SIGQUIT]
+                'before:%d' % signal.SIGQUIT, 'after:%d' % signal.SIGXCPU]
         for command, before in self.commands():
             for calls in (None, PUBLISHING):
                 for what, status, message, files, new in self.runs(command, before, hows, calls):
@@ -132,10 +132,29 @@ class Calls(support.CliTestCase):
                         self.assertEqual(message, '')
                         self.assertIn(files, (before, new))
 
-    def test_short_and_interrupted(self):
-        packed = self.path('in.etl.zst')
-        with open(packed, 'wb') as f:
+    def packed(self):
+        """The trace packed, so that it has to be spooled."""
+        path = self.path('in.etl.zst')
+        with open(path, 'wb') as f:
             subprocess.run(['zstd', '-q', '-c', self.trace], stdout=f, check=True)
+        return path
+
+    def test_signals_where_files_have_names(self):
+        """What is spooled has a name for an instant where nameless files are not to be had."""
+        os.mkdir(self.path('spool'))
+        command = support.program('etl2csv') + ['-q', '-o', self.path('out', 'x'), self.packed()]
+        for how in ('before:%d', 'after:%d'):
+            for n in (1, 2, 3):
+                status, _, files = self.convert(
+                    command, how % signal.SIGTERM, n, 'mkostemp,unlink',
+                    CALL_FAIL_TMPFILE='1', TMPDIR=self.path('spool'))
+                self.assertEqual(status, -signal.SIGTERM)
+                self.assertEqual(os.listdir(self.path('spool')), [])
+                self.assertEqual(list(files), ['x'] if n == 3 else []) # published by then
+                self.lay_out({})
+
+    def test_short_and_interrupted(self):
+        packed = self.packed()
         for command, before in self.commands():
             for trace in (self.trace, packed):
                 command = [trace if word == self.trace else word for word in command]

@@ -243,6 +243,10 @@ class Failures(Convert):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b'standard output: ', done.stderr)
 
+    def test_closed_standard_output_is_no_other_file(self):
+        subprocess.run(support.program('etl2csv') + ['-q', self.trace, '-o', '/dev/null'],
+                       preexec_fn=lambda: os.close(1), check=True)
+
     def test_closed_standard_error_does_not_mix_into_the_output(self):
         self.write('none.txt', NO_HEAP_EVENTS)
         support.run('etlgen', 'case', self.path('none.txt'), '-o', self.path('none.etl'))
