@@ -66,7 +66,7 @@ static uint64_t hash_of_string(const struct eh_model *m, uint32_t id)
 
 static uint64_t hash_frame(const struct eh_model *m, const struct eh_frame *f)
 {
-    return hash_u64(f->address ^ hash_u64(m->salt ^ (uint64_t)f->image << 32 ^ f->offset));
+    return hash_u64(f->address ^ hash_u64(f->offset ^ hash_u64(m->salt ^ f->image)));
 }
 
 static uint64_t hash_of_frame(const struct eh_model *m, uint32_t id)
@@ -74,10 +74,12 @@ static uint64_t hash_of_frame(const struct eh_model *m, uint32_t id)
     return hash_frame(m, &m->frames[id]);
 }
 
+/* The process is mixed before the frames come: its number and its first frame's both count up, and
+ * taken together might else be the same for all. */
 static uint64_t hash_stack(const struct eh_model *m, uint32_t process, const uint32_t *frames,
                            size_t depth)
 {
-    return hash_salted_bytes(m->salt ^ process, frames, depth * sizeof *frames);
+    return hash_salted_bytes(hash_u64(m->salt ^ process), frames, depth * sizeof *frames);
 }
 
 static uint64_t hash_of_stack(const struct eh_model *m, uint32_t id)

@@ -627,7 +627,7 @@ int join_following(struct join *j, const struct stack_record *s, uint32_t boot, 
 
 static struct bucket *orphan_bucket(const struct join *j, int64_t raw)
 {
-    return &j->orphan_buckets[hash_u64((uint64_t)raw) % ORPHAN_BUCKETS];
+    return &j->orphan_buckets[hash_u64((uint64_t)raw ^ j->salt) % ORPHAN_BUCKETS];
 }
 
 /* Gives up the orphan that has waited longest. */
