@@ -116,7 +116,12 @@ static uint32_t callstack_iid(struct instants *i, uint32_t sequence, uint32_t st
     size_t count = s.depth < LIMIT_STACK_FRAMES ? s.depth : LIMIT_STACK_FRAMES;
     if (!count)
         return 0;
-    for (size_t k = 0; k < count; k++)
+    uint32_t left_out = intern_left_out(i->intern, sequence);
+    if (left_out) {
+        frames[0] = left_out;
+        count = 1;
+    }
+    for (size_t k = 0; k < count && !left_out; k++)
         frames[count - 1 - k] = intern_frame(i->intern, sequence, s.frames[k]);
     intern_callstack(i->intern, sequence, stack, frames, count);
     intern_flush(i->intern);

@@ -46,6 +46,8 @@ static void add_entry(struct intern *in, enum part part, const char *bytes, size
         return;
     }
     char *end = put_delimited(p->bytes + p->length, part_field[part], bytes, length);
+    if (part != CALLSTACKS)
+        in->defined_bytes += length;
     p->length = (size_t)(end - p->bytes);
 }
 
@@ -256,6 +258,8 @@ static char *put_label(char *at, enum frame_label label, uint64_t value)
         return put_string(put_hex(put_string(at, "Heap "), value), " (no stacks)");
     case FRAME_NO_STACK:
         return put_string(at, "[no stack]");
+    case FRAME_LEFT_OUT:
+        return put_string(at, "[left out]");
     case FRAME_SOURCE:
         return put_source(at, value);
     case FRAME_SIZE_CLASS:
@@ -278,6 +282,14 @@ uint32_t intern_label(struct intern *in, uint32_t sequence, enum frame_label lab
     return *iid;
 }
 
+uint32_t intern_left_out(struct intern *in, uint32_t sequence)
+{
+    if (in->defined_bytes < LIMIT_INTERNED_BYTES)
+        return 0;
+    in->left_out = true;
+    return intern_label(in, sequence, FRAME_LEFT_OUT, 0);
+}
+
 void intern_callstack(struct intern *in, uint32_t sequence, uint32_t iid, const uint32_t *frames,
                       size_t count)
 {
@@ -298,6 +310,7 @@ void intern_restart(struct intern *in)
     map_finish(&in->frames);
     in->images = in->contents = in->frames = (struct map){0};
     in->last_mapping = in->last_frame = 0;
+    in->defined_bytes = 0;
     if (in->known)
         memset(in->known, 0, in->known_room * sizeof *in->known);
 }

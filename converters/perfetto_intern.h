@@ -15,6 +15,7 @@ enum frame_label {
     FRAME_NO_STACK,         /* 0 */
     FRAME_SOURCE,           /* decode/FORMAT.md C.2.2 */
     FRAME_SIZE_CLASS,       /* size_class() */
+    FRAME_LEFT_OUT,         /* 0; stands for a whole stack */
 };
 
 #define INTERN_PARTS 6
@@ -41,6 +42,8 @@ struct intern {
     size_t image_of_room;
     uint32_t last_mapping, last_frame;
     uint32_t sequence; /* of what waits to be written */
+    uint64_t defined_bytes; /* of all but stacks */
+    bool left_out;          /* sticks: frames of a stack are */
     struct intern_part part[INTERN_PARTS];
 };
 
@@ -48,6 +51,11 @@ struct intern {
 uint32_t intern_frame(struct intern *in, uint32_t sequence, uint32_t frame);
 uint32_t intern_label(struct intern *in, uint32_t sequence, enum frame_label label,
                       uint64_t value);
+
+/* The iid of what stands for all frames of a stack that is new, 0 while there is room for them. A
+ * stack key's frames are recorded once, but defined anew for each process that names the key: few
+ * bytes may ask for many. */
+uint32_t intern_left_out(struct intern *in, uint32_t sequence);
 
 /* Defines a call stack; frames are iids, outermost first. */
 void intern_callstack(struct intern *in, uint32_t sequence, uint32_t iid, const uint32_t *frames,

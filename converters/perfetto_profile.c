@@ -56,6 +56,8 @@ struct profile_dump {
 struct profile_stream {
     uint32_t profile;
     uint32_t next;    /* of the same profile, plus 1 */
+    uint32_t next_busy; /* the same among those that a dump looks at */
+    bool busy;
     uint32_t ordinal; /* among them: dumps of the same moment are a nanosecond apart */
     uint64_t handle;  /* of the heap, when there is one stream per heap */
     struct sequence sequence;
@@ -78,6 +80,7 @@ struct profile_stream {
 struct profile {
     uint32_t process;
     uint32_t streams, first_stream, last_stream; /* count; numbers plus 1 */
+    uint32_t first_busy, last_busy; /* numbers plus 1: of those with changes or waiting dumps */
     int64_t from_ns; /* of profile_open() */
     int64_t first_ns, now_ns;
     uint64_t records, expected; /* heap records seen, and in all */
@@ -86,6 +89,7 @@ struct profile {
     bool has_stacks, started, closed, due, sealed_any;
     bool has_earlier; /* changes from before the time that is shown */
     int64_t sealed_ns; /* last dump's time, written or waiting */
+    int64_t written_ns; /* latest time of a dump written, INT64_MIN without */
     uint64_t live, peak_live;
     int64_t peak_ns;
     uint32_t epoch; /* number of peaks so far */
@@ -119,6 +123,7 @@ static uint32_t add_profile(struct profiles *p, uint32_t process)
         .process = process,
         .expected = instance->heap_records,
         .has_stacks = instance->has_stacks,
+        .written_ns = INT64_MIN,
     };
     f->next_dump = next_dump(p, f);
     return (uint32_t)p->count++;
@@ -189,8 +194,8 @@ static void write_dump(struct profiles *p, struct profile_stream *s, int64_t ns,
 }
 
 /* Writes the waiting dumps of a stream, the one at the peak only if it is still the peak. */
-static void release_stream(struct profiles *p, struct profile_stream *s, bool with_peak,
-                           int64_t limit_ns)
+static void release_stream(struct profiles *p, struct profile *f, struct profile_stream *s,
+                           bool with_peak, int64_t limit_ns)
 {
     const char *samples = s->log;
     for (size_t i = 0; i < s->dump_count; i++) {
@@ -203,6 +208,8 @@ static void release_stream(struct profiles *p, struct profile_stream *s, bool wi
             write_dump(p, s, ns, samples + skipped, d->optional + d->samples - skipped);
             s->last_ns = ns;
             s->index++;
+            if (ns > f->written_ns)
+                f->written_ns = ns;
         }
         samples += d->optional + d->samples;
     }
@@ -221,11 +228,42 @@ static struct profile_stream *next_stream(struct profiles *p, const struct profi
     return stream_at(p, s->next);
 }
 
-static void release(struct profiles *p, const struct profile *f, bool with_peak, int64_t limit_ns)
+static struct profile_stream *next_busy(struct profiles *p, const struct profile_stream *s)
 {
+    return stream_at(p, s->next_busy);
+}
+
+static void add_busy(struct profiles *p, struct profile *f, struct profile_stream *s)
+{
+    uint32_t number = (uint32_t)(s - p->streams) + 1;
+    s->busy = true;
+    s->next_busy = 0;
+    if (f->last_busy)
+        stream_at(p, f->last_busy)->next_busy = number;
+    else
+        f->first_busy = number;
+    f->last_busy = number;
+}
+
+/* Whether a dump would say nothing. One of a process is a moment to look at all the same, but for
+ * each heap of many it would only be long. */
+static bool is_idle(const struct profiles *p, const struct profile_stream *s)
+{
+    return p->per_heap && !s->changed_count;
+}
+
+static void release(struct profiles *p, struct profile *f, bool with_peak, int64_t limit_ns)
+{
+    struct profile_stream *s = stream_at(p, f->first_busy), *next;
     intern_flush(p->intern);
-    for (struct profile_stream *s = stream_at(p, f->first_stream); s; s = next_stream(p, s))
-        release_stream(p, s, with_peak, limit_ns);
+    f->first_busy = f->last_busy = 0;
+    for (; s; s = next) {
+        next = next_busy(p, s);
+        release_stream(p, f, s, with_peak, limit_ns);
+        s->busy = false;
+        if (!is_idle(p, s))
+            add_busy(p, f, s);
+    }
 }
 
 static struct profile_dump *add_dump(struct profiles *p, struct profile_stream *s, int64_t ns)
@@ -289,6 +327,8 @@ static void add_present_dump(struct profiles *p, const struct profile *f,
 static void seal_stream(struct profiles *p, const struct profile *f, struct profile_stream *s)
 {
     size_t before_peak = 0;
+    if (is_idle(p, s))
+        return;
     if (f->peak == PEAK_OPEN && f->peak_ns < f->now_ns) {
         before_peak = s->epoch == f->epoch ? s->peak_changed : s->changed_count;
         add_peak_dump(p, f, s, before_peak);
@@ -303,7 +343,7 @@ static void seal_stream(struct profiles *p, const struct profile *f, struct prof
 /* Takes a dump of the present; it is written at once unless it has to wait for the peak. */
 static void seal(struct profiles *p, struct profile *f)
 {
-    for (struct profile_stream *s = stream_at(p, f->first_stream); s; s = next_stream(p, s))
+    for (struct profile_stream *s = stream_at(p, f->first_busy); s; s = next_busy(p, s))
         seal_stream(p, f, s);
     if (f->peak == PEAK_OPEN)
         f->peak = f->peak_ns < f->now_ns ? PEAK_WAITING : PEAK_NONE;
@@ -362,6 +402,7 @@ static uint32_t add_stream(struct profiles *p, uint32_t profile, uint64_t handle
     else
         f->first_stream = number;
     f->last_stream = number;
+    add_busy(p, f, s);
     return number;
 }
 
@@ -396,10 +437,12 @@ static size_t site_frames(struct profiles *p, uint32_t sequence, uint64_t key, u
     ret_frames[count++] = intern_label(in, sequence, FRAME_HEAP, handle);
     struct eh_stack stack = eh_model_stack(p->trace->model, (uint32_t)key);
     uint32_t depth = stack.depth < LIMIT_STACK_FRAMES ? stack.depth : LIMIT_STACK_FRAMES;
-    for (uint32_t i = depth; i > 0; i--)
+    uint32_t other = depth ? intern_left_out(in, sequence)
+                           : intern_label(in, sequence, FRAME_NO_STACK, 0);
+    for (uint32_t i = other ? 0 : depth; i > 0; i--)
         ret_frames[count++] = intern_frame(in, sequence, stack.frames[i - 1]);
-    if (!depth)
-        ret_frames[count++] = intern_label(in, sequence, FRAME_NO_STACK, 0);
+    if (other)
+        ret_frames[count++] = other;
     return count;
 }
 
@@ -514,6 +557,8 @@ EH_APART static int mark_changed(struct profiles *p, const struct profile *f,
     }
     s->changed[s->changed_count++] = (uint32_t)(site - p->sites);
     p->changed_count++;
+    if (!s->busy)
+        add_busy(p, &p->all[s->profile], s);
     site->changed = true;
     return 0;
 }
@@ -711,7 +756,7 @@ static void close_dumps(struct profiles *p, struct profile *f, int64_t limit_ns)
     close_moment(p, f);
     if (!f->sealed_any || f->sealed_ns < f->now_ns) {
         bool waiting = f->peak == PEAK_WAITING || (f->peak == PEAK_OPEN && f->peak_ns < f->now_ns);
-        for (struct profile_stream *s = stream_at(p, f->first_stream); s; s = next_stream(p, s))
+        for (struct profile_stream *s = stream_at(p, f->first_busy); s; s = next_busy(p, s))
             seal_stream(p, f, s);
         release(p, f, waiting, limit_ns);
     } else {
@@ -729,8 +774,7 @@ int64_t profile_close(struct profiles *p, uint32_t profile, int64_t limit_ns)
         return INT64_MIN;
     close_dumps(p, f, limit_ns);
     f->started = false;
-    const struct profile_stream *last = stream_at(p, f->last_stream);
-    return last && last->index ? last->last_ns : INT64_MIN;
+    return f->written_ns;
 }
 
 /* --- Pieces ------------------------------------------------------------------------------ */
@@ -774,6 +818,7 @@ static void resume(struct profiles *p, struct profile *f, int64_t ns)
     f->peak_live = 0;
     f->epoch++;
     f->sealed_any = false;
+    f->written_ns = INT64_MIN;
     f->due = f->started;
     f->first_ns = f->now_ns = trace_clamp(p->trace, ns);
 }

@@ -54,6 +54,7 @@ struct process {
 
 struct perfetto {
     struct timeline timeline;
+    const struct writer_context *context;
     bool dumps_given;
     struct trace trace;
     struct intern intern;
@@ -632,7 +633,7 @@ static void plan_dumps(struct perfetto *w, const struct eh_info *info)
 static int perfetto_begin(void *state, const struct writer_context *context, struct eh_error *e)
 {
     struct perfetto *w = state;
-    (void)e;
+    w->context = context;
     w->intern.trace = w->instants.trace = w->profiles.trace = &w->trace;
     w->instants.intern = w->profiles.intern = &w->intern;
     if (!w->dumps_given)
@@ -805,6 +806,15 @@ static int perfetto_tail(void *state, const struct eh_stats *stats, struct eh_er
     return w->trace.out_of_memory ? out_of_memory(e) : 0;
 }
 
+static void tell_left_out(const struct perfetto *w)
+{
+    if (w->intern.left_out)
+        w->context->tell(w->context->tell_context, EH_WARNING,
+                         "call stacks that came late are shown as [left out], because each process "
+                         "defines its frames and all definitions have grown too long; choose less "
+                         "with --process, --heap or --time, or cut the output with --split-time");
+}
+
 static int perfetto_end(void *state, const struct eh_stats *stats, struct eh_error *e)
 {
     struct perfetto *w = state;
@@ -813,6 +823,7 @@ static int perfetto_end(void *state, const struct eh_stats *stats, struct eh_err
     for (size_t i = 0; i < w->process_count; i++)
         close_process(w, &w->processes[i], w->last_event_ns, INT64_MAX);
     describe_named_threads(w);
+    tell_left_out(w);
     return perfetto_tail(w, stats, e);
 }
 

@@ -49,6 +49,7 @@
 #define LIMIT_KEY_BYTES      4096u
 #define LIMIT_LIVE_BLOCKS    16u
 #endif
+#define LIMIT_INTERNED_BYTES (128u << 20) /* frames and modules defined in a Perfetto trace */
 #define LIMIT_RECORD_KINDS   (1u << 16) /* kinds of records, and providers, that are told apart */
 
 /* Events that wait for their stack, and what is remembered meanwhile. */

@@ -47,10 +47,11 @@ class Hostile(support.CliTestCase):
         self.assertLess(os.path.getsize(trace), 4 << 20)
         return self.read_trace(trace, name, status, memory)
 
-    def read_trace(self, trace, name='etl2csv', status=0, memory=MEMORY):
+    def read_trace(self, trace, name='etl2csv', status=0, memory=MEMORY, options=()):
         began = time.monotonic()
         with open(self.path('said'), 'wb') as said:
-            child = subprocess.Popen(support.program(name) + ['-q', '-f', '-o', self.path('out'), trace],
+            child = subprocess.Popen(support.program(name) + ['-q', '-f', '-o', self.path('out'),
+                                                              *options, trace],
                                      stdin=subprocess.DEVNULL, stderr=said)
             _, code, usage = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(code)
@@ -252,6 +253,52 @@ class Hostile(support.CliTestCase):
             lines += ['alloc t=+1 pid=4 tid=8 addr=%d size=1' % i, 'stack frames=' + frames]
         for name in PROGRAMS:
             self.read_in_proportion('\n'.join(lines) + '\n', name)
+
+    def test_stacks_that_count_up_like_their_processes(self):
+        """Stack i is of process i + 1, one frame apart from the stack before."""
+        base = self.read_case(SESSION + 'alloc t=1ms pid=-8 tid=8 addr=0x1000 size=1\nflush\n'
+                              'alloc t=1ms pid=4 tid=8 heap=0x10000 addr=0x1000 size=1\n'
+                              'stack pid=4 tid=8 frames=0x1000,0x2000\n')
+        head, records = base[:0x20000], bytearray(base[0x20048:0x200B8])
+        buffer = bytearray(base[0x20000:0x20048])
+        each, count = len(records), 120000
+        many = self.path('many.etl')
+        with open(many, 'wb') as f:
+            f.write(head)
+            for first in range(0, count, 500):
+                data = bytearray(records * 500)
+                for i in range(500):
+                    number = first + i
+                    struct.pack_into('<I', data, i * each + 12, 4 * number + 4)
+                    struct.pack_into('<I', data, i * each + 64 + 24, 4 * number + 4)
+                    struct.pack_into('<Q', data, i * each + 64 + 32, (number << 16) + 0x10000)
+                size = len(buffer) + len(data)
+                struct.pack_into('<III', buffer, 0, 0x10000, size, size)
+                struct.pack_into('<I', buffer, 0x30, size)
+                struct.pack_into('<q', buffer, 0x18, first // 500 + 3)
+                f.write(buffer + data + b'\xff' * (0x10000 - size))
+        self.read_trace(many, options=['--table', 'callsites'])
+
+    def test_a_deep_stack_key_of_every_process(self):
+        """Each process defines the key's frames in sequences of its own."""
+        lines = [SESSION]
+        for i in range(1, 5000):
+            lines += ['alloc t=+10 pid=%d tid=8 addr=1 size=1' % (4 * i),
+                      'stack_user pid=%d tid=8 key=7' % (4 * i)]
+        lines.append('stack_key_rundown t=+1 key=7 frames='
+                     + ','.join(hex(0x7FF000000000 + 16 * i) for i in range(1000)))
+        said = self.read_in_proportion('\n'.join(lines) + '\n', 'etl2perfetto', memory=480 << 20)
+        self.assertIn('shown as [left out]', said)
+        self.assertLess(os.path.getsize(self.path('out')), 250 << 20)
+        self.assertIn(b'[left out]', self.read('out'))
+
+    def test_profiles_of_many_heaps(self):
+        """Not every heap changes between two dumps."""
+        trace = self.build_text('heaps', SESSION + ''.join(
+            'alloc t=+1 pid=4 tid=8 heap=%#x addr=1 size=1\n' % (i << 16) for i in range(1, 10000)))
+        self.read_trace(trace, 'etl2perfetto',
+                        options=['--profile-per-heap', '--profile-dumps', '1000'])
+        self.assertLess(os.path.getsize(self.path('out')), 16 << 20)
 
     def test_one_heap_destroyed_again_and_again(self):
         lines = [SESSION] + ['alloc t=+1 heap=0x10000 addr=%d size=1' % i for i in range(1, 20000)]
