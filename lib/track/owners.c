@@ -231,10 +231,11 @@ static int learn_process(struct owners *o, const struct pid_entry *p,
  * often a pid is started. */
 static uint32_t jump_from(const struct owners *o, uint32_t previous)
 {
-    const struct span *p = &o->spans[previous], *near = &o->spans[p->jump],
-                      *far = &o->spans[near->jump];
-    bool alike = p->jump && near->jump && p->depth - near->depth == near->depth - far->depth;
-    return alike ? near->jump : previous;
+    const struct span *p = &o->spans[previous], *near = &o->spans[p->jump];
+    if (!p->jump || !near->jump)
+        return previous;
+    const struct span *far = &o->spans[near->jump];
+    return p->depth - near->depth == near->depth - far->depth ? near->jump : previous;
 }
 
 /* Moves the pid to its next span: a new one in the first pass, none beyond the limit. */
