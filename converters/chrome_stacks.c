@@ -3,6 +3,7 @@
 #include "text.h"
 
 #include "base/array.h"
+#include "base/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -105,9 +106,14 @@ uint64_t chrome_stacks_bytes(const struct chrome_stacks *s, const struct eh_mode
 void chrome_stacks_put_text(struct out *o, const struct eh_model *m, uint32_t stack)
 {
     struct eh_stack frames = eh_model_stack(m, stack);
+    uint64_t begin = out_position(o);
     for (uint32_t i = 0; i < frames.depth; i++) {
         if (i)
             out_write(o, ";", 1);
+        if (out_position(o) - begin > LIMIT_STACK_TEXT) {
+            out_write(o, "...", 3);
+            return;
+        }
         put_frame(o, m, frames.frames[i]);
     }
 }

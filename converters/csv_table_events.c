@@ -7,6 +7,7 @@
 #include "csv_table.h"
 
 #include "base/array.h"
+#include "base/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -256,10 +257,13 @@ static char *put_frame(const struct eh_model *model, char *at, const struct eh_f
     return put_hex(at, f->offset);
 }
 
+/* What LIMIT_STACK_TEXT, the frame that passes it and the mark behind it take at most. */
+#define STACK_TEXT_MOST (LIMIT_STACK_TEXT + LIMIT_NAME_BYTES + 64)
+
 static size_t stack_text_bytes(const struct eh_model *model, const struct eh_stack *stack)
 {
     size_t bytes = 0;
-    for (uint32_t i = 0; i < stack->depth; i++)
+    for (uint32_t i = 0; i < stack->depth && bytes < STACK_TEXT_MOST; i++)
         bytes += frame_bytes(model, eh_model_frame(model, stack->frames[i]));
     return bytes;
 }
@@ -286,6 +290,10 @@ static char *put_stack(const struct events *s, char *at, const struct eh_event *
     for (uint32_t i = 0; i < stack.depth; i++) {
         if (i)
             *end++ = ';';
+        if ((size_t)(end - plain) > LIMIT_STACK_TEXT) {
+            end = put_string(end, "...");
+            break;
+        }
         end = put_frame(model, end, eh_model_frame(model, stack.frames[i]));
     }
     return csv_put_text(&s->sheet.dialect, at, plain, (size_t)(end - plain));

@@ -50,6 +50,7 @@
 #define LIMIT_LIVE_BLOCKS    16u
 #endif
 #define LIMIT_INTERNED_BYTES (128u << 20) /* frames and modules defined in a Perfetto trace */
+#define LIMIT_STACK_TEXT     (64u << 10) /* bytes after which a stack's text has no other frame */
 #define LIMIT_RECORD_KINDS   (1u << 16) /* kinds of records, and providers, that are told apart */
 
 /* Events that wait for their stack, and what is remembered meanwhile. */

@@ -292,6 +292,19 @@ class Hostile(support.CliTestCase):
         self.assertLess(os.path.getsize(self.path('out')), 250 << 20)
         self.assertIn(b'[left out]', self.read('out'))
 
+    def test_a_deep_stack_key_in_a_module_of_a_long_name(self):
+        """Few bytes ask for four megabytes in each row."""
+        lines = [SESSION, 'image load t=1ms pid=8 base=0x7ff000000000 size=0x10000 name=%s' % ('n' * 4000)]
+        for i in range(1, 1000):
+            lines += ['alloc t=+10 pid=8 tid=8 addr=%d size=1' % i, 'stack_user pid=8 tid=8 key=7']
+        lines.append('stack_key_rundown t=+1 key=7 frames='
+                     + ','.join(hex(0x7FF000000000 + 16 * i) for i in range(1000)))
+        trace = self.build_text('names', '\n'.join(lines) + '\n')
+        for name, options in (('etl2csv', ['--columns', 'stack']), ('etl2chrome', [])):
+            self.read_trace(trace, name, options=options)
+            self.assertLess(os.path.getsize(self.path('out')), 80 << 20)
+            self.assertEqual(self.read('out').count(b'nn+0x100;...'), 999)
+
     def test_profiles_of_many_heaps(self):
         """Not every heap changes between two dumps."""
         trace = self.build_text('heaps', SESSION + ''.join(
