@@ -245,11 +245,11 @@ static void add_busy(struct profiles *p, struct profile *f, struct profile_strea
     f->last_busy = number;
 }
 
-/* Whether a dump would say nothing. One of a process is a moment to look at all the same, but for
- * each heap of many it would only be long. */
+/* Whether a dump would say nothing. It is a moment to look at all the same, but for each heap of
+ * many it would only be long. */
 static bool is_idle(const struct profiles *p, const struct profile_stream *s)
 {
-    return p->per_heap && !s->changed_count;
+    return p->stream_count > LIMIT_HEAPS_DUMPED && p->per_heap && !s->changed_count;
 }
 
 static void release(struct profiles *p, struct profile *f, bool with_peak, int64_t limit_ns)

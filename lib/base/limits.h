@@ -51,6 +51,7 @@
 #endif
 #define LIMIT_INTERNED_BYTES (128u << 20) /* frames and modules defined in a Perfetto trace */
 #define LIMIT_STACK_TEXT     (64u << 10) /* bytes after which a stack's text has no other frame */
+#define LIMIT_HEAPS_DUMPED   1024u /* have every dump, with a profile per heap; of more, who changed */
 #define LIMIT_RECORD_KINDS   (1u << 16) /* kinds of records, and providers, that are told apart */
 
 /* Events that wait for their stack, and what is remembered meanwhile. */
