@@ -22,6 +22,11 @@ static struct {
 void os_memory_set(const uint8_t *bytes, size_t length)
 {
     REQUIRE(!spool.open); /* the run before closed what it opened */
+    os_memory_change(bytes, length);
+}
+
+void os_memory_change(const uint8_t *bytes, size_t length)
+{
     input.bytes = bytes;
     input.length = length;
 }

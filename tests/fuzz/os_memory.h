@@ -9,4 +9,7 @@
 /* What os_open_read() opens from now on, whatever the path; borrowed. */
 void os_memory_set(const uint8_t *bytes, size_t length);
 
+/* What is read from now on of the input that is open. */
+void os_memory_change(const uint8_t *bytes, size_t length);
+
 #endif
