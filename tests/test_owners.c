@@ -161,6 +161,36 @@ START_TEST(instances_of_the_past)
 }
 END_TEST
 
+/* Of a pid all instances have stacks, or none. */
+START_TEST(stacks_of_a_pid)
+{
+    struct eh_model *model = model_create();
+    struct owners *o = owners_create(model);
+    uint32_t ids[3], other;
+    ids[0] = start_again(o, 1);
+    ids[1] = start_again(o, 2);
+    ck_assert_int_eq(owners_count_heap(o, 0, PID, 3, true, NULL), 0);
+    ids[2] = start_again(o, 3);
+    ck_assert_int_eq(owners_count_heap(o, 0, PID, 2, false, NULL), 0);
+    ck_assert_int_eq(owners_process(o, 0, PID + 1, &other, NULL), 0);
+    ck_assert_int_eq(owners_count_heap(o, 0, PID + 1, 7, false, NULL), 0);
+    ck_assert_int_eq(owners_count_heap(o, 1, PID, 5, false, NULL), 0); /* of another boot */
+    ck_assert_int_eq(owners_settle(o, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(eh_model_process(model, ids[i])->has_stacks);
+        ck_assert_uint_eq(eh_model_process(model, ids[i])->heap_records, (i == 1) * 3 + (i == 2) * 2);
+    }
+    ck_assert(!eh_model_process(model, other)->has_stacks);
+    ck_assert_uint_eq(eh_model_process(model, other)->heap_records, 7);
+    uint32_t rebooted;
+    owners_restart(o);
+    ck_assert_int_eq(owners_process(o, 1, PID, &rebooted, NULL), 0);
+    ck_assert(!eh_model_process(model, rebooted)->has_stacks);
+    owners_destroy(o);
+    model_destroy(model);
+}
+END_TEST
+
 START_TEST(who_runs_where)
 {
     struct eh_model *model = model_create();
@@ -226,6 +256,7 @@ int main(void)
     TCase *tests = tcase_create("instances");
     tcase_add_loop_test(tests, instances_of_a_pid, 0, SCRIPTS);
     tcase_add_test(tests, instances_of_the_past);
+    tcase_add_test(tests, stacks_of_a_pid);
     tcase_add_test(tests, who_runs_where);
     tcase_add_test(tests, threads_of_a_tid);
     suite_add_tcase(suite, tests);

@@ -91,8 +91,21 @@ class Limits(support.CliTestCase):
         rows, said, counts = self.convert(text)
         self.assertEqual([row['thread_id'] for row in rows], ['8', '12', '16', '20', '24'])
         self.assertEqual([row['heap_live_blocks'] for row in rows], list('12345'))
-        self.assertEqual(list(self.left_out(counts)), ['threads'])
+        self.assertEqual(self.left_out(counts), {'threads': 2 + 2})
         self.assertIn('other threads than the 3 that are kept', said[0])
+
+    def test_each_record_of_a_thread_without_a_place_counts(self):
+        """Also where records come one after another, and with stacks."""
+        for stack in ('', 'stack pid=4 tid=%d frames=0x77\n'):
+            text = ''.join('thread start t=1ms pid=4 tid=%d\n' % tid for tid in (8, 12, 16))
+            for t in range(2, 12):
+                for tid in (8, 20):
+                    text += 'alloc t=%dms pid=4 tid=%d heap=1 addr=%d size=10\n' % (t, tid, tid)
+                    text += stack and stack % tid
+                    text += 'free t=%dms pid=4 tid=%d heap=1 addr=%d\n' % (t, tid, tid)
+            rows, _, counts = self.convert(text)
+            self.assertEqual(self.left_out(counts), {'threads': 20})
+            self.assertEqual([row['thread_id'] for row in rows], ['8', '8', '20', '20'] * 10)
 
     def test_heaps(self):
         text = ''.join('%s t=%dms pid=4 tid=8 heap=%d addr=16 size=10\n' % (kind, t, heap)

@@ -203,6 +203,30 @@ stack pid=1 tid=4 frames=0x7ff700000030,0x7ff700000010
                           ['1', '1', '0x7ff700000010', 'a.exe', '0x10']])
 
 
+class WhoHasStacks(ProfileTestCase):
+
+    def test_all_instances_of_a_pid_or_none(self):
+        """A pid has stacks when one of its heap records has one; a stack of no event gives none."""
+        path = self.build_text('instances', '''
+session cpus=1
+process start t=0 pid=1 key=1 name=a.exe
+process start t=0 pid=2 key=2 name=b.exe
+alloc t=1ms pid=1 tid=4 heap=0x10000 addr=0x10040 size=24
+alloc t=1ms pid=2 tid=8 heap=0x20000 addr=0x20040 size=50
+process start t=2ms pid=1 key=3 name=c.exe
+alloc t=3ms pid=1 tid=4 heap=0x30000 addr=0x30040 size=24
+stack for=3ms pid=1 tid=4 frames=0x7ff700000020
+stack for=4ms pid=2 tid=8 frames=0x7ff700000020
+process start t=5ms pid=1 key=4 name=d.exe
+alloc t=6ms pid=1 tid=4 heap=0x40000 addr=0x40040 size=24
+''')
+        heaps = {self.heap_of(stack)
+                 for states in self.perfetto(path).profile_states().values()
+                 for _, state in states for stack in state}
+        self.assertEqual(heaps, {('Heap 0x10000', True), ('Heap 0x20000', False),
+                                 ('Heap 0x30000', True), ('Heap 0x40000', True)})
+
+
 class Chrome(test_chrome.ChromeTestCase, ProfileTestCase):
 
     def check_frames(self, path):
