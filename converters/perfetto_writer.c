@@ -405,6 +405,7 @@ static void describe_named_threads(struct perfetto *w)
         if (!t->name || !number || !t->process)
             continue;
         uint32_t *track = map_id(&w->threads, thread, 0);
+        w->trace.out_of_memory |= !track;
         if (!track || *track)
             continue;
         struct process *p = &w->processes[number - 1];

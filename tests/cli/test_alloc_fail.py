@@ -13,6 +13,7 @@ import support
 
 LONG = os.environ.get('ETLHEAP_LONG') == '1'
 SAMPLES = 60
+FEW = 250  # allocations that are all tried
 FIRST = 25  # allocations of the beginning, all of which are tried: set-up is where paths differ
 
 
@@ -45,7 +46,7 @@ class AllocFail(support.CliTestCase):
         return found
 
     def numbers(self, count):
-        if LONG:
+        if LONG or count <= FEW:
             return range(1, count + 1)
         chosen = random.Random(count).sample(range(1, count + 1), min(SAMPLES, count))
         return sorted(set(chosen) | set(range(1, min(FIRST, count) + 1)))
@@ -55,7 +56,8 @@ class AllocFail(support.CliTestCase):
         status, message = self.convert(name, options, 0)
         self.assertEqual(status, 0, message)
         expected = self.take_outputs()
-        self.assertEqual(sorted(expected), ['data', 'stats.json'])
+        self.assertIn('stats.json', expected)
+        self.assertGreater(len(expected), 1)
         failed = 0
         for n in self.numbers(int(self.read('count'))):
             status, message = self.convert(name, options, n)
@@ -99,6 +101,21 @@ class AllocFail(support.CliTestCase):
 
     def test_perfetto(self):
         self.sweep('etl2perfetto', '--events')
+
+    def test_pieces(self):
+        """With many threads of which only the names are known."""
+        self.trace = self.build_text('named', '''
+session cpus=1
+process dcstart t=0 pid=1 key=1 name=a.exe
+alloc t=1ms pid=1 tid=4 heap=0x10000 addr=0x10040 size=24
+stack pid=1 tid=4 frames=0x7ff700000020
+free t=2ms pid=1 tid=4 heap=0x10000 addr=0x10040
+alloc t=3ms pid=1 tid=4 heap=0x10000 addr=0x10040 size=24
+''' + ''.join('thread_name t=0 pid=1 tid=%d name=x\n' % (8 + 4 * i) for i in range(40)))
+        for name in ('etl2csv', 'etl2chrome', 'etl2perfetto'):
+            for options in ((), ('--split-rows', '1')):
+                with self.subTest(name=name, options=options):
+                    self.sweep(name, *options)
 
     def test_zstd_output(self):
         self.sweep('etl2csv', '--zstd')
