@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,11 @@ GOLDEN = os.path.join(TESTS, 'golden')
 BAD = os.path.join(TESTS, 'bad')
 ORACLE = os.path.join(TESTS, 'oracle')
 REAL_TRACES = os.path.join(os.path.dirname(ROOT), 'shared', 'traces')
+
+# A shell starts what runs in the background with these ignored, and programs would inherit that.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 TIMEOUT = 300  # seconds for one program; a hang is a failure, not a wait
 
