@@ -41,9 +41,9 @@ const char *info_kind(struct info_safe *s, const struct eh_census *c,
 /* "SYSTEM64", or "kind 99" */
 const char *info_header(struct info_number *n, unsigned header);
 
-/* The reports. */
-void info_write_text(struct out *out, const struct info_facts *f,
-                     const struct info_findings *findings);
+/* The reports. That as text: 0, or -1 without memory. */
+int info_write_text(struct out *out, const struct info_facts *f,
+                    const struct info_findings *findings);
 void info_write_shape(struct out *out, const struct info_facts *f,
                       const struct info_findings *findings, const char *tool);
 /* `shape`: without names, paths, addresses and dates. */

@@ -135,26 +135,30 @@ static void write_kind(struct out *out, const struct eh_census *c, const struct 
     info_print(out, "\n");
 }
 
-static void write_kinds(struct out *out, const struct eh_census *c)
+/* 0, or -1 without memory, as write_owners() and write_heap_events(). */
+static int write_kinds(struct out *out, const struct eh_census *c)
 {
     const struct eh_record_kind **order = calloc(c->kind_count + 1, sizeof *order);
     struct info_number n;
+    if (!order)
+        return -1;
     info_print(out, "\nRecords: %s", info_number(&n, c->events));
     if (c->extent == EH_CENSUS_SAMPLE) {
         info_print(out, " in a sample of %s", info_number(&n, c->buffers_read));
         info_print(out, " of %s buffers", info_number(&n, c->buffers));
     }
     info_print(out, "\n");
-    for (size_t i = 0; order && i < c->kind_count; i++)
+    for (size_t i = 0; i < c->kind_count; i++)
         order[i] = &c->kinds[i];
-    if (order && c->kind_count)
+    if (c->kind_count)
         qsort(order, c->kind_count, sizeof *order, by_count);
-    for (size_t i = 0; order && i < c->kind_count && i < KINDS_SHOWN; i++)
+    for (size_t i = 0; i < c->kind_count && i < KINDS_SHOWN; i++)
         write_kind(out, c, order[i]);
     if (c->kind_count > KINDS_SHOWN || c->other_events)
         info_print(out, "  and %zu more kinds (--json lists all)\n",
                    c->kind_count - (c->kind_count < KINDS_SHOWN ? c->kind_count : KINDS_SHOWN));
     free(order);
+    return 0;
 }
 
 static void write_stack_summary(struct out *out, const struct info_facts *f)
@@ -245,7 +249,7 @@ static size_t order_heaps(const struct info_facts *f, uint32_t process, struct o
     return count;
 }
 
-static void write_owners(struct out *out, const struct info_facts *f)
+static int write_owners(struct out *out, const struct info_facts *f)
 {
     size_t processes = eh_model_processes(f->model), count = 0;
     struct order *order = calloc(processes, sizeof *order);
@@ -259,17 +263,19 @@ static void write_owners(struct out *out, const struct info_facts *f)
         write_process(out, f, order[i].id, heaps, order_heaps(f, order[i].id, heaps));
     if (count > OWNERS_SHOWN)
         info_print(out, "  and %zu more processes (--json lists all)\n", count - OWNERS_SHOWN);
+    int result = order && heaps ? 0 : -1;
     free(order);
     free(heaps);
+    return result;
 }
 
-static void write_heap_events(struct out *out, const struct info_facts *f)
+static int write_heap_events(struct out *out, const struct info_facts *f)
 {
     struct info_number n, m;
     const struct eh_stats *s = f->stats;
     info_print(out, "\nHeap events: %s\n", info_number(&n, s->heap_events_total));
     if (!s->heap_events_total)
-        return;
+        return 0;
     for (int kind = 0; kind < EH_HEAP_KINDS; kind++)
         if (s->heap_events[kind])
             info_print(out, "  %14s  %s\n", info_number(&n, s->heap_events[kind]),
@@ -278,7 +284,7 @@ static void write_heap_events(struct out *out, const struct info_facts *f)
                (double)s->peak_time_ns / 1e9);
     info_print(out, " %s, blocks %s\n", info_bytes(&n, s->outstanding_bytes),
                info_number(&m, s->outstanding_blocks));
-    write_owners(out, f);
+    return write_owners(out, f);
 }
 
 static void write_outputs(struct out *out, const struct info_facts *f)
@@ -343,16 +349,16 @@ static void write_diagnosis(struct out *out, const struct info_findings *finding
     }
 }
 
-void info_write_text(struct out *out, const struct info_facts *f,
-                     const struct info_findings *findings)
+int info_write_text(struct out *out, const struct info_facts *f,
+                    const struct info_findings *findings)
 {
     write_diagnosis(out, findings);
     write_sessions(out, f);
-    if (f->stats)
-        write_heap_events(out, f);
+    if (f->stats && write_heap_events(out, f) < 0)
+        return -1;
     write_context(out, f);
     write_outputs(out, f);
     if (f->stats)
         write_soundness(out, f->stats);
-    write_kinds(out, f->census);
+    return write_kinds(out, f->census);
 }

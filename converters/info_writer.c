@@ -67,7 +67,6 @@ static int end(void *state, const struct eh_stats *stats, struct eh_error *e)
 {
     struct report *r = state;
     const struct writer_context *c = r->context;
-    (void)e;
     r->facts.losses = stats;
     r->facts.stats = info_is_whole(&r->facts) ? stats : NULL;
     info_diagnose(&r->facts, &r->findings);
@@ -75,8 +74,8 @@ static int end(void *state, const struct eh_stats *stats, struct eh_error *e)
         info_write_json(c->out, &r->facts, &r->findings, c->tool, r->shape);
     else if (r->shape)
         info_write_shape(c->out, &r->facts, &r->findings, c->tool);
-    else
-        info_write_text(c->out, &r->facts, &r->findings);
+    else if (info_write_text(c->out, &r->facts, &r->findings) < 0)
+        return eh_fail(e, EH_ERR_MEMORY, 0, EH_NO_OFFSET, "out of memory");
     return 0;
 }
 
