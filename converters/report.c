@@ -112,7 +112,8 @@ static void print_count(uint64_t n, const char *one, const char *many)
 static void print_amount(uint64_t bytes)
 {
     char text[TEXT_AMOUNT_BYTES];
-    fwrite(text, 1, (size_t)(put_amount(text, bytes) - text), stderr);
+    const char *end = put_amount(text, bytes);
+    fwrite(text, 1, (size_t)(end - text), stderr);
 }
 
 void report_summary(struct report *r, const char *output, const struct eh_model *model,

@@ -209,11 +209,11 @@ static uint8_t *changed_copy(const uint8_t *bytes, size_t length)
     memset(copy + length, 0, sizeof stack_record);
     uint64_t hash = hash_bytes(bytes, length);
     for (int n = (int)(hash % 8); n >= 0; n--, hash = hash_u64(hash)) {
-        size_t from = record_before(bytes, (hash >> 32) % (length + 1), hash >> 8 & 15);
-        size_t to = record_before(bytes, (hash >> 16) % (length + 1), hash >> 12 & 15);
+        size_t from = record_before(bytes, (size_t)((hash >> 32) % (length + 1)), hash >> 8 & 15);
+        size_t to = record_before(bytes, (size_t)((hash >> 16) % (length + 1)), hash >> 12 & 15);
         size_t most = length - (from > to ? from : to);
         if (hash >> 62 == 0)
-            memmove(copy + to, copy + from, hash_u64(hash) % (most + 1));
+            memmove(copy + to, copy + from, (size_t)(hash_u64(hash) % (most + 1)));
         else if (hash >> 62 == 1)
             copy[to + (hash & 31)] ^= (uint8_t)(hash >> 5);
         else
