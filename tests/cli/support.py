@@ -108,6 +108,12 @@ class CliTestCase(unittest.TestCase):
         with open(self.path(*names), 'rb') as f:
             return f.read()
 
+    def pack(self, path):
+        """Compresses a file and returns the path of what came of it."""
+        with open(path + '.zst', 'wb') as f:
+            subprocess.run(['zstd', '-q', '-c', path], stdout=f, check=True)
+        return path + '.zst'
+
     def build_case(self, name):
         """Writes the .etl files of tests/cases/NAME.txt and returns their paths."""
         inputs = []
@@ -121,6 +127,32 @@ class CliTestCase(unittest.TestCase):
         source = self.write(name + '.txt', text)
         run('etlgen', 'case', source, '-o', self.path(name + '.etl'))
         return self.path(name + '.etl')
+
+
+class PreloadTestCase(CliTestCase):
+    """Programs with a library preloaded that disturbs them: a trace, and a folder for outputs."""
+
+    LIBRARY = None # the variable that names it
+
+    def setUp(self):
+        super().setUp()
+        self.library = os.environ.get(self.LIBRARY)
+        if not self.library or os.environ.get('MESON_EXE_WRAPPER'):
+            self.skipTest('needs LD_PRELOAD and glibc, without sanitizers')
+        self.trace = self.path('in.etl')
+        run('etlgen', 'random', '--events', 300, '--cpus', 2, '--stacks', '-o', self.trace)
+        os.mkdir(self.path('out'))
+
+    def run_preloaded(self, command, **environment):
+        """(status, stderr) of a run that prints nothing; `environment` is for the library."""
+        done = subprocess.run(command, env=dict(os.environ, LD_PRELOAD=self.library, **environment),
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
+        self.assertEqual(done.stdout, b'')
+        return done.returncode, done.stderr.decode('utf-8', 'replace')
+
+    def outputs(self):
+        """What lies in the output folder: {name: content}."""
+        return {name: self.read('out', name) for name in os.listdir(self.path('out'))}
 
 
 def real_traces():

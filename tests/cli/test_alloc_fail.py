@@ -6,8 +6,6 @@ memory, its output must be the same as with it.
 """
 import os
 import random
-import subprocess
-import unittest
 
 import support
 
@@ -18,31 +16,19 @@ FIRST = 25  # allocations of the beginning, all of which are tried: set-up is wh
 LAST = 10   # and of the end, where sums are ordered
 
 
-class AllocFail(support.CliTestCase):
+class AllocFail(support.PreloadTestCase):
 
-    def setUp(self):
-        super().setUp()
-        self.library = os.environ.get('ALLOC_FAIL_LIBRARY')
-        if not self.library or os.environ.get('MESON_EXE_WRAPPER'):
-            self.skipTest('needs LD_PRELOAD and glibc, without sanitizers')
-        self.trace = self.path('in.etl')
-        support.run('etlgen', 'random', '--events', 300, '--cpus', 2, '--stacks', '-o', self.trace)
-        os.mkdir(self.path('out'))
+    LIBRARY = 'ALLOC_FAIL_LIBRARY'
 
     def convert(self, name, options, n):
         """(status, stderr) of a run whose n-th allocation fails, 0: none."""
-        environment = dict(os.environ, LD_PRELOAD=self.library, ALLOC_FAIL=str(n),
-                           ALLOC_FAIL_COUNT=self.path('count'))
         command = support.program(name) + [self.trace, '-o', self.path('out', 'data')] + options
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=support.TIMEOUT)
-        return done.returncode, done.stderr.decode('utf-8', 'replace')
+        return self.run_preloaded(command, ALLOC_FAIL=str(n), ALLOC_FAIL_COUNT=self.path('count'))
 
     def take_outputs(self):
         """What lies in the output folder, which is empty afterwards."""
-        found = {}
-        for name in os.listdir(self.path('out')):
-            found[name] = self.read('out', name)
+        found = self.outputs()
+        for name in found:
             os.remove(self.path('out', name))
         return found
 
@@ -123,10 +109,7 @@ alloc t=3ms pid=1 tid=4 heap=0x10000 addr=0x10040 size=24
         self.sweep('etl2csv', '--zstd')
 
     def test_zstd_input(self):
-        packed = self.path('in.etl.zst')
-        with open(packed, 'wb') as f:
-            subprocess.run(['zstd', '-q', '-c', self.trace], stdout=f, check=True)
-        self.trace = packed
+        self.trace = self.pack(self.trace)
         self.sweep('etl2csv')
 
 

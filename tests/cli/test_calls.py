@@ -9,7 +9,6 @@ import os
 import random
 import re
 import signal
-import subprocess
 
 import support
 
@@ -19,30 +18,17 @@ PUBLISHING = 'rename,link,unlink,close' # the calls by which files get their nam
 CONVERTERS = ('etl2csv', 'etl2chrome', 'etl2perfetto')
 
 
-class Calls(support.CliTestCase):
+class Calls(support.PreloadTestCase):
 
-    def setUp(self):
-        super().setUp()
-        self.library = os.environ.get('CALL_FAIL_LIBRARY')
-        if not self.library or os.environ.get('MESON_EXE_WRAPPER'):
-            self.skipTest('needs LD_PRELOAD and glibc, without sanitizers')
-        self.trace = self.path('in.etl')
-        support.run('etlgen', 'random', '--events', 300, '--cpus', 2, '--stacks', '-o', self.trace)
-        os.mkdir(self.path('out'))
+    LIBRARY = 'CALL_FAIL_LIBRARY'
 
     def convert(self, command, how='', n=0, calls=None, **more):
         """(status, message, files) of a run with something happening at the n-th call."""
-        environment = dict(os.environ, **more, LD_PRELOAD=self.library, CALL_FAIL=str(n),
-                           CALL_FAIL_HOW=how, CALL_FAIL_COUNT=self.path('count'))
         if calls:
-            environment['CALL_FAIL_CALLS'] = calls
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=support.TIMEOUT)
-        self.assertEqual(done.stdout, b'')
-        return done.returncode, done.stderr.decode('utf-8', 'replace'), self.files()
-
-    def files(self):
-        return {name: self.read('out', name) for name in os.listdir(self.path('out'))}
+            more['CALL_FAIL_CALLS'] = calls
+        status, message = self.run_preloaded(command, CALL_FAIL=str(n), CALL_FAIL_HOW=how,
+                                             CALL_FAIL_COUNT=self.path('count'), **more)
+        return status, message, self.outputs()
 
     def lay_out(self, files):
         """Makes `files` all that is in the output folder."""
@@ -132,17 +118,11 @@ class Calls(support.CliTestCase):
                         self.assertEqual(message, '')
                         self.assertIn(files, (before, new))
 
-    def packed(self):
-        """The trace packed, so that it has to be spooled."""
-        path = self.path('in.etl.zst')
-        with open(path, 'wb') as f:
-            subprocess.run(['zstd', '-q', '-c', self.trace], stdout=f, check=True)
-        return path
-
     def test_signals_where_files_have_names(self):
-        """What is spooled has a name for an instant where nameless files are not to be had."""
+        """What is unpacked is spooled; it has a name for an instant where there are no nameless files."""
         os.mkdir(self.path('spool'))
-        command = support.program('etl2csv') + ['-q', '-o', self.path('out', 'x'), self.packed()]
+        packed = self.pack(self.trace)
+        command = support.program('etl2csv') + ['-q', '-o', self.path('out', 'x'), packed]
         for how in ('before:%d', 'after:%d'):
             for n in (1, 2, 3):
                 status, _, files = self.convert(
@@ -154,7 +134,7 @@ class Calls(support.CliTestCase):
                 self.lay_out({})
 
     def test_short_and_interrupted(self):
-        packed = self.packed()
+        packed = self.pack(self.trace)
         for command, before in self.commands():
             for trace in (self.trace, packed):
                 command = [trace if word == self.trace else word for word in command]

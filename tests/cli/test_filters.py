@@ -20,7 +20,7 @@ import test_profile  # noqa: E402
 
 LONG = os.environ.get('ETLHEAP_LONG') == '1'
 SETS_OF_A_TRACE = 10
-TRACES = 20 if LONG else 2 if os.environ.get('ETLHEAP_SANITIZED') else 4
+TRACES = 20 if LONG else 4
 EVENTS = 1500
 COLUMNS = oracle.COLUMNS + ['time_utc', 'raw_time', 'process_live_bytes', 'process_live_blocks',
                             'stack']

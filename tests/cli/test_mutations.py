@@ -20,14 +20,14 @@ import unittest
 import support
 
 LONG = os.environ.get('ETLHEAP_LONG') == '1'
-# Sanitizers take more time and memory; what they look for is the rest.
-SANITIZED = os.environ.get('ETLHEAP_SANITIZED') == '1'
-CUTS = 500 if LONG else 20 if SANITIZED else 40
-MUTATIONS = 2000 if LONG else 75 if SANITIZED else 150
+CUTS = 500 if LONG else 40
+MUTATIONS = 2000 if LONG else 150
 TRACE_BYTES = 3000000 if LONG else 300000
 SECONDS = 5  # of processor time
 HANG = 120   # of any time
 MEMORY = 256 << 20
+# Sanitizers multiply both; what they look for is the rest.
+SANITIZED = os.environ.get('ETLHEAP_SANITIZED') == '1'
 
 BUFFER_HEADER = 0x48
 FLAG_COMPRESSED = 0x40
